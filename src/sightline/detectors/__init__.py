@@ -1,0 +1,1 @@
+"""One file a paper, top to bottom like the paper."""

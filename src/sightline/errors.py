@@ -1,0 +1,122 @@
+"""Typed errors: what is wrong, where, and what to do about it.
+
+Every fault that a user can cause ends in one of these; any other exception is a bug of ours.
+`code` is stable and meant for programs, `hint` is meant for people.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SightlineWarning(UserWarning):
+    """Something was repaired, skipped or ignored, and the user should know."""
+
+
+class SightlineError(Exception):
+    """The base of all our errors.
+
+    `message` says what is wrong; `code` names the fault ("image.truncated"); `path` is the file,
+    `pointer` the place inside it (a line, a JSON pointer, an annotation id); `hint` what to do.
+    `exit_status` is what the command line ends with.
+    """
+
+    exit_status = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        path: str | Path | None = None,
+        pointer: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.path = None if path is None else str(path)
+        self.pointer = pointer
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = "".join(
+            f"{part}: " for part in (self.path, self.pointer) if part
+        )
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}{self.message} [{self.code}]{hint}"
+
+    def to_dict(self) -> dict[str, str | None]:
+        """The error as plain data, for `--json` and for servers."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "path": self.path,
+            "pointer": self.pointer,
+            "hint": self.hint,
+        }
+
+
+class UsageError(SightlineError):
+    """The call itself makes no sense: an unknown name, a value out of range, a missing extra."""
+
+    exit_status = 2
+
+
+class ImageError(SightlineError):
+    """An image cannot be read. Codes: image.empty, .unsupported, .truncated, .corrupt,
+    .too_many_pixels, .too_large_bytes, .bad_dimensions, .unsupported_mode, .non_finite, .timeout,
+    .not_found, .not_a_file, .ambiguous.
+    """
+
+    exit_status = 4
+
+
+class VideoError(SightlineError):
+    """A video cannot be read."""
+
+    exit_status = 4
+
+
+class AnnotationError(SightlineError):
+    """A label file breaks a rule; `code` is the rule ("box.degenerate")."""
+
+    exit_status = 4
+
+
+class DatasetError(SightlineError):
+    """A data set as a whole cannot serve: not recognised, empty, classes that disagree."""
+
+    exit_status = 4
+
+
+class WeightsError(SightlineError):
+    """Weights cannot be used. Codes: weights.unsafe_format, .checksum, .truncated, .architecture,
+    .class_count, .non_finite, .not_found, .offline, .format.
+    """
+
+    exit_status = 5
+
+
+class ResourceError(SightlineError):
+    """The machine refuses. Codes: resource.disk_full, .out_of_memory, .permission, .locked."""
+
+    exit_status = 6
+
+
+class TrainingDiverged(SightlineError):
+    """The loss left the finite numbers and did not come back."""
+
+    exit_status = 7
+
+    def __init__(self, message: str, *, step: int, loss: float, last_good: str | None) -> None:
+        super().__init__(
+            message,
+            code="training.diverged",
+            path=last_good,
+            pointer=f"step {step}",
+            hint="lower the learning rate; the last good checkpoint is kept",
+        )
+        self.step = step
+        self.loss = loss
+        self.last_good = last_good

@@ -1,0 +1,1 @@
+"""Stages and reasons of any trace, drawn."""

@@ -1,0 +1,1 @@
+"""Building blocks: backbones, pyramids, and the weights that others published."""

@@ -1,0 +1,1 @@
+"""What the operations are: plain definitions. Fast twins of the same names lie in `kernels`."""

@@ -1,0 +1,79 @@
+"""How an image becomes what a network sees: resized, normalised, padded; and the way back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.types import Batch, Frame, Size
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Scale an image until its shorter side is `shorter`, or its longer side `longer` if sooner.
+
+    `shorter=None` leaves only the bound on the longer side. The result is padded at the right and
+    the bottom to multiples of `divisor`, with the mean colour (0 after normalisation). Bilinear,
+    without antialiasing, as torchvision's `GeneralizedRCNNTransform`.
+    """
+
+    shorter: int | None = 800
+    longer: int = 1333
+    divisor: int = 32
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def resized(self, size: Size) -> Size:
+        """The size that an image of `size` gets before padding; no side falls below 1.
+
+        Single precision and rounding down, because the published networks were run so.
+        """
+        sides = numpy.array(size, numpy.float32)
+        scale = numpy.float32(self.longer) / sides.max()
+        if self.shorter is not None:
+            scale = min(scale, numpy.float32(self.shorter) / sides.min())
+        height, width = (max(1, int(side * float(scale))) for side in size)
+        return height, width
+
+    def padded(self, size: Size) -> Size:
+        """`size` rounded up to multiples of `divisor`."""
+        height, width = (-(-side // self.divisor) * self.divisor for side in size)
+        return height, width
+
+    def normalise(self, pixels: UInt8[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
+        """0–255 bytes as the network wants them: (x / 255 − mean) / std."""
+        return self._shift(pixels.float())
+
+    def _shift(self, values: Tensor) -> Tensor:
+        std = torch.tensor(self.std, device=values.device).view(3, 1, 1)
+        mean = torch.tensor(self.mean, device=values.device).view(3, 1, 1)
+        return torch.addcmul(-mean / std, values, 1 / (255 * std))
+
+    def __call__(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
+        """A batch of images that all get the same prepared size.
+
+        Raises ValueError for images of different sizes: `pipeline.detect` sorts them.
+        """
+        if not images:
+            raise ValueError("a batch holds at least one image")
+        originals = [(image.shape[1], image.shape[2]) for image in images]
+        sizes = {self.padded(self.resized(size)) for size in originals}
+        if len(sizes) > 1:
+            raise ValueError(f"images of one batch must get one prepared size, not {sizes}")
+        (height, width), frames = sizes.pop(), []
+        pixels = torch.zeros(len(images), 3, height, width, device=images[0].device)
+        for row, (image, size) in enumerate(zip(images, originals, strict=True)):
+            h, w = self.resized(size)
+            values = image[None].float()
+            if (h, w) != size:
+                values = F.interpolate(values, (h, w), mode="bilinear", align_corners=False)
+            pixels[row, :, :h, :w] = self._shift(values[0])
+            frames.append(Frame(original=size, resized=(h, w)))
+        return Batch(pixels, tuple(frames))

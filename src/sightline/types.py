@@ -1,0 +1,227 @@
+"""The records that pass between the stages of every detector.
+
+    list[image] --prepare--> Batch --encode--> features --propose--> Regions
+                --classify--> Scored --postprocess--> list[Detections]
+
+All are frozen dataclasses of plain tensors. Boxes are (…, 4) xyxy in continuous absolute pixels:
+pixel i covers [i, i + 1). Inside a batch boxes lie in the *prepared* image's pixels and rows of all
+images are packed, with an `image` column; `Detections` and the labels of a user's image lie in the
+pixels of the original, upright image. Sizes are (height, width).
+
+Letters: B images, R regions, K classes, N detections or objects, P keypoints, H W pixels.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+Features = tuple[Tensor, ...]
+"""What the encoder sees: one (B, C, H, W) map a level, finest first."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How one original image lies inside its prepared one: the way there and back.
+
+    `original` is the upright image's size, `resized` the size that its pixels have in the batch,
+    `offset` the (top, left) corner at which they lie; the rest is padding.
+    """
+
+    original: Size
+    resized: Size
+    offset: tuple[int, int] = (0, 0)
+
+    def _scale(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        y, x = (r / o for r, o in zip(self.resized, self.original, strict=True))
+        top, left = self.offset
+        return boxes.new_tensor([x, y]), boxes.new_tensor([float(left), float(top)])
+
+    def to_original(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Boxes (…, 4) or points (…, 2) from the prepared image to the original one."""
+        scale, offset = self._scale(points)
+        repeat = points.shape[-1] // 2
+        return (points - offset.repeat(repeat)) / scale.repeat(repeat)
+
+    def to_prepared(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Boxes (…, 4) or points (…, 2) from the original image to the prepared one."""
+        scale, offset = self._scale(points)
+        repeat = points.shape[-1] // 2
+        return points * scale.repeat(repeat) + offset.repeat(repeat)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images as the network sees them: normalised, resized, padded, all of one size."""
+
+    pixels: Float[Tensor, "B 3 H W"]
+    frames: tuple[Frame, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> Size:
+        """The prepared size, padding included."""
+        return self.pixels.shape[-2], self.pixels.shape[-1]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        return replace(self, pixels=self.pixels.to(device))
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where to look: windows, proposals, anchors, cells. Rows of all images are packed.
+
+    `level` is the pyramid level a region belongs to; `scores` an objectness where there is one.
+    """
+
+    boxes: Float[Tensor, "R 4"]
+    image: Int[Tensor, "R"]
+    level: Int[Tensor, "R"]
+    scores: Float[Tensor, "R"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is there: a score for every class of every region, and the refined boxes.
+
+    `scores` is what the threshold is held against: probabilities, or margins for SVMs; a softmax's
+    background column is dropped. `boxes` is (R, 4), or (R, K, 4) where offsets are class-specific.
+    """
+
+    regions: Regions
+    scores: Float[Tensor, "R K"]
+    boxes: Float[Tensor, "R 4"] | Float[Tensor, "R K 4"]
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The answer for one image, best first, in the pixels of the original upright image.
+
+    `region` is the row of the batch's `Regions` that each detection came from. `labels` index
+    `classes`; `category_ids`, where known, are the data set's own ids of the same classes.
+    `masks` are (N, H, W) booleans; `keypoints` are (N, P, 3): x, y, score.
+    """
+
+    boxes: Float[Tensor, "N 4"]
+    scores: Float[Tensor, "N"]
+    labels: Int[Tensor, "N"]
+    region: Int[Tensor, "N"]
+    size: Size
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...] | None = None
+    masks: Bool[Tensor, "N H W"] | None = None
+    keypoints: Float[Tensor, "N P 3"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, rows: Tensor | slice | list[int]) -> "Detections":
+        """A subset, by boolean mask, index tensor, list or slice."""
+        index = torch.tensor(rows, dtype=torch.int64) if isinstance(rows, list) else rows
+        return replace(
+            self,
+            boxes=self.boxes[index],
+            scores=self.scores[index],
+            labels=self.labels[index],
+            region=self.region[index],
+            masks=None if self.masks is None else self.masks[index],
+            keypoints=None if self.keypoints is None else self.keypoints[index],
+        )
+
+    def __iter__(self) -> Iterator[tuple[str, float, list[float]]]:
+        """(class name, score, [x1, y1, x2, y2]) of each detection."""
+        for name, score, box in zip(
+            self.names, self.scores.tolist(), self.boxes.tolist(), strict=True
+        ):
+            yield name, score, box
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each detection."""
+        return [self.classes[label] for label in self.labels.tolist()]
+
+    def above(self, score: float) -> "Detections":
+        """Those with a score greater than `score`."""
+        return self[self.scores > score]
+
+    def to_dict(self) -> dict[str, Tensor]:
+        """Tensors as torchvision names them; labels here are 0-based, without a background."""
+        answer = {"boxes": self.boxes, "labels": self.labels, "scores": self.scores}
+        if self.masks is not None:
+            answer["masks"] = self.masks
+        if self.keypoints is not None:
+            answer["keypoints"] = self.keypoints
+        return answer
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain data: label, score, box [x1, y1, x2, y2] of each detection."""
+        rows: list[dict[str, Any]] = [
+            {"label": name, "score": score, "box": box} for name, score, box in self
+        ]
+        if self.keypoints is not None:
+            for row, points in zip(rows, self.keypoints.tolist(), strict=True):
+                row["keypoints"] = points
+        return rows
+
+    def to_supervision(self) -> Any:
+        """A `supervision.Detections`, where that package is installed."""
+        try:
+            import supervision
+        except ImportError as error:
+            from sightline.errors import UsageError
+
+            raise UsageError(
+                "the package supervision is not installed",
+                code="usage.extra_missing",
+                hint="pip install supervision",
+            ) from error
+        import numpy
+
+        return supervision.Detections(
+            xyxy=self.boxes.numpy(),
+            confidence=self.scores.numpy(),
+            class_id=self.labels.numpy(),
+            mask=None if self.masks is None else self.masks.numpy(),
+            data={"class_name": numpy.array(self.names)},
+        )
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What truly is in one image of a batch, in the prepared image's pixels.
+
+    `crowd` marks regions where nothing may be learnt; `masks` are (N, H, W) of the prepared size;
+    `keypoints` are (N, P, 3): x, y, visibility 0 (not labelled), 1 (hidden), 2 (visible).
+    """
+
+    boxes: Float[Tensor, "N 4"]
+    labels: Int[Tensor, "N"]
+    crowd: Bool[Tensor, "N"]
+    masks: Bool[Tensor, "N H W"] | None = None
+    keypoints: Float[Tensor, "N P 3"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def to(self, device: torch.device | str) -> "Targets":
+        """The same targets on another device."""
+        return Targets(
+            self.boxes.to(device),
+            self.labels.to(device),
+            self.crowd.to(device),
+            None if self.masks is None else self.masks.to(device),
+            None if self.keypoints is None else self.keypoints.to(device),
+        )
