@@ -1,0 +1,56 @@
+"""The only list of models: a name, and where its builder stands."""
+
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from sightline.errors import UsageError
+from sightline.pipeline import Detector
+
+Builder = Callable[[Sequence[str]], Detector]
+"""`builder(classes)` gives the detector with freshly initialised weights."""
+
+MODELS: dict[str, str] = {
+    "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
+    "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
+}
+"""Name → "module:builder". Modules are imported when a model is asked for, not before."""
+
+ALIASES: dict[str, str] = {"retinanet": "retinanet_mobilenet_v2"}
+"""Short names: a method's own name stands for the model whose weights come with the package."""
+
+
+def resolve(name: str) -> str:
+    """The full name that `name` or an alias stands for.
+
+    Raises UsageError (`usage.unknown_model`) with the nearest name.
+    """
+    full = ALIASES.get(name, name)
+    if full in MODELS:
+        return full
+    known = [*MODELS, *ALIASES]
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    raise UsageError(f"no model is called {name!r}", code="usage.unknown_model", hint=hint)
+
+
+def builder(name: str) -> Builder:
+    """The builder of a model, imported now."""
+    module, function = MODELS[resolve(name)].split(":")
+    return cast(Builder, getattr(importlib.import_module(module), function))
+
+
+def build(name: str, classes: Sequence[str]) -> Detector:
+    """A new detector for `classes`, with random weights.
+
+    Raises UsageError for an unknown name, for no class, and for a class named twice.
+    """
+    make = builder(name)
+    names = [str(item) for item in classes]
+    if not names:
+        raise UsageError("a detector needs at least one class", code="usage.no_classes")
+    twice = sorted({item for item in names if names.count(item) > 1})
+    if twice:
+        raise UsageError(f"classes named twice: {', '.join(twice)}", code="usage.duplicate_class")
+    return make(names)

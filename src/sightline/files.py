@@ -1,0 +1,99 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sightline.errors import ResourceError
+
+CODES = {
+    errno.ENOSPC: ("resource.disk_full", "the disk is full", "free some space, then run again"),
+    errno.EDQUOT: ("resource.disk_full", "the quota is used up", "free some space, then run again"),
+    errno.EACCES: ("resource.permission", "no permission to write here", "choose another folder"),
+    errno.EPERM: ("resource.permission", "no permission to write here", "choose another folder"),
+    errno.EROFS: ("resource.permission", "the file system is read-only", "choose another folder"),
+}
+
+
+def refuse(error: OSError, path: str | Path) -> NoReturn:
+    """Raise the ResourceError that an OSError met while writing `path` stands for."""
+    fallback = ("resource.unwritable", error.strerror or str(error), "choose another place")
+    code, message, hint = CODES.get(error.errno or 0, fallback)
+    raise ResourceError(message, code=code, path=path, hint=hint) from error
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder at `path`, made with its parents where needed; ResourceError if it cannot be."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(error, folder)
+    return folder
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there when the block ends well.
+
+        with atomic_write("result.json") as temporary:
+            temporary.write_text(text)
+
+    The temporary file exists, empty, keeps the suffix of `path`, and is flushed to the disk before
+    it is renamed. When the block raises, nothing is left behind and an older file at `path` stays
+    as it was. Faults of the disk become ResourceError.
+    """
+    goal = Path(path)
+    folder = make_folder(goal.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=goal.suffix[:32], dir=folder)
+        os.close(handle)
+    except OSError as error:
+        refuse(error, goal)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _publish(temporary, goal)
+    except OSError as error:
+        refuse(error, goal)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, goal: Path) -> None:
+    # mkstemp gives 0600; the published file gets what the user's umask allows
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(goal)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 text atomically, with "\\n" line ends."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write bytes atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+    return Path(path)
+
+
+def write_json(path: str | Path, value: Any, indent: int | None = None) -> Path:
+    """Write strict JSON atomically: NaN and infinity raise ValueError, they are never written."""
+    import json
+
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n")
