@@ -1,0 +1,106 @@
+"""Who answers for which object: from regions and true boxes to what each region shall learn.
+
+Every matcher gives one number a region: the row of its object, BACKGROUND, or IGNORED.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sightline import boxes as bx
+from sightline.types import Targets
+
+BACKGROUND = -1
+IGNORED = -2
+
+
+def _ignore_crowds(
+    matched: Tensor, regions: Tensor, targets: Targets, rows: Tensor
+) -> Int[Tensor, "R"]:
+    """Translate rows of the plain objects to rows of all, and set aside what crowds cover."""
+    if len(rows):
+        matched = torch.where(matched >= 0, rows[matched.clamp(min=0)], matched)
+    if bool(targets.crowd.any()):
+        inside = bx.coverage(regions, targets.boxes[targets.crowd]).amax(dim=1) > 0.5
+        matched = torch.where((matched < 0) & inside, IGNORED, matched)
+    return matched
+
+
+@dataclass(frozen=True)
+class IouMatcher:
+    """By IoU alone: at least `positive` → the best object, below `negative` → background.
+
+    With `best_too`, the anchors that overlap an object most answer for it however little they
+    do. Example: IoUs [[0.6, 0.1], [0.45, 0.3], [0.2, 0.35]] with 0.5 / 0.4 give [0, −2, 1] with
+    `best_too` (the third region is the second object's best) and [0, −2, −1] without.
+    """
+
+    positive: float = 0.5
+    negative: float = 0.4
+    best_too: bool = True
+
+    def __call__(
+        self, regions: Float[Tensor, "R 4"], level: Int[Tensor, "R"], targets: Targets
+    ) -> Int[Tensor, "R"]:
+        """The object of each region of one image."""
+        rows = (~targets.crowd).nonzero()[:, 0]
+        if len(rows) == 0:
+            matched = torch.full((len(regions),), BACKGROUND, device=regions.device)
+            return _ignore_crowds(matched, regions, targets, rows)
+        overlap = bx.iou(regions, targets.boxes[rows])
+        best, matched = overlap.max(dim=1)
+        answer = torch.where(best >= self.positive, matched, IGNORED)
+        answer = torch.where(best < self.negative, BACKGROUND, answer)
+        if self.best_too:
+            top = overlap.amax(dim=0)
+            is_best = ((overlap == top) & (top > 0)).any(dim=1)
+            answer = torch.where(is_best, matched, answer)
+        return _ignore_crowds(answer, regions, targets, rows)
+
+
+@dataclass(frozen=True)
+class AtssMatcher:
+    """Adaptive training sample selection (Zhang 2020): an IoU threshold of each object's own.
+
+    Of every level the `nearest` anchors to the object's centre are candidates; those whose IoU
+    reaches the candidates' mean + standard deviation, and whose centre lies in the object, answer
+    for it. An object that nobody answers for (smaller than a cell) gets its best candidate.
+    """
+
+    nearest: int = 9
+
+    def _candidates(self, distance: Tensor, level: Tensor) -> Tensor:
+        """(k, N) rows of the anchors nearest to each object, of every level."""
+        parts, start = [], 0
+        for count in torch.bincount(level).tolist():
+            near = distance[start : start + count].topk(min(self.nearest, count), 0, largest=False)
+            parts.append(near.indices + start)
+            start += count
+        return torch.cat(parts)
+
+    def __call__(
+        self, regions: Float[Tensor, "R 4"], level: Int[Tensor, "R"], targets: Targets
+    ) -> Int[Tensor, "R"]:
+        """The object of each region of one image; regions are ordered by level."""
+        rows = (~targets.crowd).nonzero()[:, 0]
+        matched = torch.full((len(regions),), BACKGROUND, device=regions.device)
+        if len(rows) == 0:
+            return _ignore_crowds(matched, regions, targets, rows)
+        objects = targets.boxes[rows]
+        points, goals = bx.centres(regions), bx.centres(objects)
+        candidates = self._candidates(torch.cdist(points, goals), level)
+        columns = torch.arange(len(rows), device=regions.device).expand_as(candidates)
+        overlap = bx.iou(regions, objects)
+        near = overlap[candidates, columns]
+        centre = points[candidates]
+        within = ((centre > objects[:, :2]) & (centre < objects[:, 2:])).all(dim=2)
+        chosen = (near >= near.mean(dim=0) + near.std(dim=0)) & within
+        orphan = ~chosen.any(dim=0)
+        first = torch.where(within, near, near - 1).argmax(dim=0)
+        chosen[first[orphan], orphan.nonzero()[:, 0]] = True
+        claim = torch.full_like(overlap, -1.0)
+        claim[candidates[chosen], columns[chosen]] = near[chosen]
+        best, owner = claim.max(dim=1)
+        return _ignore_crowds(torch.where(best >= 0, owner, matched), regions, targets, rows)

@@ -1,0 +1,77 @@
+"""What a detector makes of a backbone's maps: the feature pyramid network and its encoder.
+
+Feature Pyramid Networks for Object Detection (Lin 2017): 1×1 lateral convolutions, nearest
+upsampling from the top, 3×3 output convolutions. Maps are (B, C, H, W), finest first.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FPN(nn.Module):
+    """A top-down path with lateral connections over the last `len(channels_in)` maps.
+
+    `extra`: "p6p7" adds two strided 3×3 convolutions after P5 (RetinaNet; P6 from P5, as the
+    published networks do it), "pool" a P6 of every second pixel of P5 (Faster R-CNN), None nothing.
+    """
+
+    def __init__(
+        self,
+        channels_in: Sequence[int],
+        channels: int = 256,
+        extra: Literal["p6p7", "pool"] | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels, self.extra = channels, extra
+        self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in channels_in)
+        self.output = nn.ModuleList(nn.Conv2d(channels, channels, 3, 1, 1) for _ in channels_in)
+        if extra == "p6p7":
+            self.p6 = nn.Conv2d(channels, channels, 3, 2, 1)
+            self.p7 = nn.Conv2d(channels, channels, 3, 2, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    @property
+    def levels(self) -> int:
+        """How many maps come out."""
+        return len(self.lateral) + {"p6p7": 2, "pool": 1, None: 0}[self.extra]
+
+    def forward(self, maps: Sequence[Float[Tensor, "B _ _ _"]]) -> tuple[Tensor, ...]:
+        """P-levels of `channels` channels each, at the resolutions of `maps`, then the extras."""
+        used = maps[-len(self.lateral) :]
+        merged: list[Tensor] = []
+        for conv, x in zip(reversed(self.lateral), reversed(used), strict=True):
+            y = conv(x)
+            if merged:
+                y = y + F.interpolate(merged[-1], size=y.shape[-2:], mode="nearest")
+            merged.append(y)
+        levels = [conv(y) for conv, y in zip(self.output, reversed(merged), strict=True)]
+        if self.extra == "p6p7":
+            levels.append(self.p6(levels[-1]))
+            levels.append(self.p7(F.relu(levels[-1])))
+        elif self.extra == "pool":
+            levels.append(levels[-1][:, :, ::2, ::2])
+        return tuple(levels)
+
+
+class Encoder(nn.Module):
+    """A backbone and its pyramid: pixels to feature maps."""
+
+    def __init__(self, backbone: nn.Module, pyramid: FPN) -> None:
+        super().__init__()
+        self.backbone, self.pyramid = backbone, pyramid
+
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
+        """The maps that heads look at, in the weights' own precision."""
+        dtype = self.pyramid.lateral[0].weight.dtype
+        assert isinstance(dtype, torch.dtype)
+        x = pixels.to(dtype=dtype, memory_format=torch.channels_last)
+        answer: tuple[Tensor, ...] = self.pyramid(self.backbone(x))
+        return answer
