@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,30 +51,19 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     goal = Path(path)
     folder = make_folder(goal.parent)
+    temporary = folder / f".tmp-{secrets.token_hex(8)}{goal.suffix[:32]}"
     try:
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=goal.suffix[:32], dir=folder)
-        os.close(handle)
-    except OSError as error:
-        refuse(error, goal)
-    temporary = Path(name)
-    try:
+        # O_EXCL: the name is ours alone; 0o666: the mode is what the user's umask allows
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
-        _publish(temporary, goal)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(goal)
     except OSError as error:
         refuse(error, goal)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _publish(temporary: Path, goal: Path) -> None:
-    # mkstemp gives 0600; the published file gets what the user's umask allows
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(goal)
 
 
 def write_text(path: str | Path, text: str) -> Path:
