@@ -1,0 +1,100 @@
+"""A state dict meets a module: every way in which they disagree has its own typed error."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import WeightsError
+
+State = Mapping[str, Tensor]
+"""Names to tensors, as `nn.Module.state_dict` gives them."""
+
+_SHOWN = 10
+_COUNTER = "num_batches_tracked"
+
+
+def check_finite(state: State, path: Path | None = None) -> None:
+    """Raise WeightsError weights.non_finite where a float of `state` is NaN or infinite."""
+    bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
+    if bad:
+        raise WeightsError(
+            f"{len(bad)} of {len(state)} entries hold NaN or infinity: {_listed(bad)}",
+            code="weights.non_finite",
+            path=path,
+            pointer=bad[0],
+            hint="the file was saved from a diverged training, or damaged",
+        )
+
+
+def load(
+    module: nn.Module,
+    state: State,
+    *,
+    ignore: Sequence[str] = (),
+    path: Path | None = None,
+) -> None:
+    """Copy `state` into `module`, entry for entry; nothing is copied unless everything fits.
+
+    Entries whose name starts with one of `ignore` are left as they are in `module` and skipped in
+    `state`. Batch norm's counters of batches may be missing (frozen norms are saved without them).
+    Values are cast to the module's own dtype. Raises WeightsError: weights.class_count where only
+    the number of classes differs (both are named), weights.architecture for any other
+    disagreement (the first ten of each kind), weights.non_finite.
+    """
+    skipped = tuple(ignore)
+    own = {k: v for k, v in module.state_dict().items() if not (skipped and k.startswith(skipped))}
+    given = {k: v for k, v in state.items() if not (skipped and k.startswith(skipped))}
+    missing = [k for k in own if k not in given and not k.endswith(_COUNTER)]
+    unexpected = [k for k in given if k not in own]
+    misshaped = [k for k in own if k in given and own[k].shape != given[k].shape]
+    if misshaped and not missing and not unexpected:
+        _check_classes(module, [(own[k].shape, given[k].shape) for k in misshaped], path)
+    if missing or unexpected or misshaped:
+        shapes = [f"{k} {tuple(given[k].shape)} for {tuple(own[k].shape)}" for k in misshaped]
+        raise WeightsError(
+            f"the weights do not fit {type(module).__name__}: "
+            f"missing {len(missing)}{_listed(missing)}; "
+            f"unexpected {len(unexpected)}{_listed(unexpected)}; "
+            f"wrong shape {len(misshaped)}{_listed(shapes)}",
+            code="weights.architecture",
+            path=path,
+            hint="build the model that the file was saved from",
+        )
+    check_finite(given, path)
+    with torch.no_grad():
+        for key, value in own.items():
+            if key in given:
+                value.copy_(given[key])
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f" ({', '.join(names[:_SHOWN])}{more})"
+
+
+def _check_classes(
+    module: nn.Module, pairs: Sequence[tuple[torch.Size, torch.Size]], path: Path | None
+) -> None:
+    """Raise weights.class_count where another number of classes alone explains the shapes.
+
+    It does where the wrong shapes differ in their first dimension only (outputs), and all by the
+    same ratio of K, or of K + 1 where there is a background.
+    """
+    classes = getattr(module, "classes", None)
+    if not isinstance(classes, Sequence) or any(a[1:] != b[1:] for a, b in pairs):
+        return
+    ratios = {Fraction(given[0], own[0]) for own, given in pairs if own and own[0]}
+    for background in (0, 1):
+        found = {ratio * (len(classes) + background) - background for ratio in ratios}
+        if len(found) == 1 and next(iter(found)).denominator == 1:
+            raise WeightsError(
+                f"the weights are for {found.pop()} classes, the model has {len(classes)}",
+                code="weights.class_count",
+                path=path,
+                hint="give the same classes, or start with a new head on purpose",
+            )

@@ -1,0 +1,258 @@
+"""Checkpoints: what is written comes back, and whatever happens to the files is noticed."""
+
+import errno
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sightline import checkpoint
+from sightline.errors import ResourceError, SightlineError, WeightsError
+
+MANIFEST = {"model": "toy", "classes": ["cat", "dog"]}
+
+
+def state(value: float = 1.0) -> dict[str, Tensor]:
+    return {"a.weight": torch.full((3, 5), value), "a.steps": torch.tensor(7)}
+
+
+class Toy(nn.Module):
+    """Two classes, three anchors: a head of 6 outputs."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.classes = classes
+        self.body = nn.Linear(4, 5)
+        self.head = nn.Linear(5, 3 * len(classes))
+
+
+def test_round_trip_of_every_spelling_of_the_path(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "run" / "v1.5", state(), MANIFEST)
+    for name in ("v1.5", "v1.5.safetensors", "v1.5.json"):
+        found = checkpoint.read(tmp_path / "run" / name)
+        assert found.classes == ("cat", "dog")
+        assert torch.equal(found.state["a.weight"], state()["a.weight"])
+        assert found.state["a.steps"].dtype == torch.int64
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "v1.5.json",
+        "v1.5.safetensors",
+    ]
+    assert json.loads((tmp_path / "run" / "v1.5.json").read_text())["dtype"] == "float32"
+
+
+def test_half_precision_is_widened(tmp_path: Path) -> None:
+    half = {"w": torch.randn(4, 3, generator=torch.Generator().manual_seed(1)).half()}
+    checkpoint.write(tmp_path / "h", half, MANIFEST)
+    found = checkpoint.read(tmp_path / "h")
+    assert found.state["w"].dtype == torch.float32
+    assert torch.equal(found.state["w"], half["w"].float())
+    assert found.manifest["dtype"] == "float16"
+
+
+def test_shared_and_strided_tensors_are_written(tmp_path: Path) -> None:
+    base = torch.arange(12.0).view(3, 4)
+    checkpoint.write(tmp_path / "s", {"a": base, "b": base, "c": base.t()}, MANIFEST)
+    found = checkpoint.read(tmp_path / "s").state
+    assert torch.equal(found["b"], base)
+    assert torch.equal(found["c"], base.t())
+
+
+def test_a_folder_means_best_else_last(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.read(tmp_path)
+    assert caught.value.code == "weights.not_found"
+    checkpoint.write(tmp_path / "last", state(1), MANIFEST)
+    assert checkpoint.read(tmp_path).state["a.weight"][0, 0] == 1
+    checkpoint.write(tmp_path / "best", state(2), MANIFEST)
+    assert checkpoint.read(tmp_path).state["a.weight"][0, 0] == 2
+
+
+def _cut(folder: Path) -> None:
+    tensors = folder / "m.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-9])
+
+
+def _empty(folder: Path) -> None:
+    (folder / "m.safetensors").write_bytes(b"")
+
+
+def _flip(folder: Path) -> None:
+    data = bytearray((folder / "m.safetensors").read_bytes())
+    data[-5] ^= 1
+    (folder / "m.safetensors").write_bytes(data)
+
+
+def _edit(**values: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        manifest = json.loads((folder / "m.json").read_text())
+        (folder / "m.json").write_text(json.dumps({**manifest, **values}))
+
+    return change
+
+
+def _text(text: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / "m.json").write_text(text) and None
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (_cut, "weights.truncated"),
+        (_empty, "weights.truncated"),
+        (_flip, "weights.checksum"),
+        (_edit(sha256="0" * 64), "weights.checksum"),
+        (_edit(format=2, sightline="9.0"), "weights.format"),
+        (_edit(sha256=None), "weights.format"),
+        (_text("<html>"), "weights.format"),
+        (_text("[" * 100_000), "weights.format"),
+        (_text("[]"), "weights.format"),
+        (lambda folder: (folder / "m.json").unlink(), "weights.not_found"),
+        (lambda folder: (folder / "m.safetensors").unlink(), "weights.not_found"),
+    ],
+)
+def test_damage_has_its_own_code(tmp_path: Path, damage: Callable[[Path], None], code: str) -> None:
+    checkpoint.write(tmp_path / "m", state(), MANIFEST)
+    damage(tmp_path)
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.read(tmp_path / "m")
+    assert caught.value.code == code
+    assert caught.value.path is not None
+
+
+def test_no_flipped_byte_is_silent(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "m", state(), MANIFEST)
+    tensors = tmp_path / "m.safetensors"
+    whole, draw = tensors.read_bytes(), random.Random(5)
+    for _ in range(600):
+        data = bytearray(whole)
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        tensors.write_bytes(data)
+        with pytest.raises(WeightsError):
+            checkpoint.read(tensors)
+
+
+def test_a_newer_format_says_which_version_reads_it(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "m", state(), MANIFEST)
+    _edit(format=7, sightline="9.0")(tmp_path)
+    with pytest.raises(WeightsError, match=r"sightline >= 9\.0"):
+        checkpoint.read(tmp_path / "m")
+
+
+def test_pickles_are_refused_unread(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.read(tmp_path / "model.pth")
+    assert caught.value.code == "weights.unsafe_format"
+
+
+def test_nan_is_refused_on_both_ways(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.write(tmp_path / "m", {"w": torch.tensor([1.0, float("nan")])}, MANIFEST)
+    assert caught.value.code == "weights.non_finite"
+    assert not list(tmp_path.iterdir())
+    import hashlib
+
+    import safetensors.torch
+
+    data = safetensors.torch.save({"w": torch.tensor([float("inf")])})
+    (tmp_path / "m.safetensors").write_bytes(data)
+    manifest = {"format": 1, "sha256": hashlib.sha256(data).hexdigest()}
+    (tmp_path / "m.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.read(tmp_path / "m")
+    assert caught.value.code == "weights.non_finite"
+
+
+class _Crash(BaseException):
+    """The process dies: nothing that follows runs except what Python itself unwinds."""
+
+
+@pytest.mark.parametrize("point", range(1, 8))
+@pytest.mark.parametrize("kind", ["full", "kill"])
+def test_a_fault_at_any_point_leaves_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: int, kind: str
+) -> None:
+    """The n-th call that touches the disk fails: every fsync, rename and removal in turn."""
+    checkpoint.write(tmp_path / "m", state(1), MANIFEST)
+    calls = 0
+    real = {"fsync": os.fsync, "replace": Path.replace, "unlink": Path.unlink}
+
+    def failing(name: str) -> Callable[..., object]:
+        def call(*args: object, **kwargs: object) -> object:
+            nonlocal calls
+            calls += 1
+            if kind == "kill" and calls >= point:
+                raise _Crash
+            if kind == "full" and calls == point and name != "unlink":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real[name](*args, **kwargs)  # type: ignore[operator]
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing("fsync"))
+        patch.setattr(Path, "replace", failing("replace"))
+        patch.setattr(Path, "unlink", failing("unlink"))
+        outcome: BaseException | None = None
+        try:
+            checkpoint.write(tmp_path / "m", state(2), MANIFEST)
+        except (ResourceError, _Crash) as error:
+            outcome = error
+    value = float(checkpoint.read(tmp_path / "m").state["a.weight"][0, 0])
+    assert value in (1.0, 2.0)
+    if outcome is None:
+        assert value == 2.0
+    if isinstance(outcome, ResourceError):
+        assert outcome.code == "resource.disk_full"
+        if value == 1.0:
+            assert not list(tmp_path.glob(".*"))
+    checkpoint.write(tmp_path / "m", state(3), MANIFEST)
+    assert float(checkpoint.read(tmp_path / "m").state["a.weight"][0, 0]) == 3.0
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ResourceError):
+        checkpoint.write(tmp_path / "file" / "m", state(), MANIFEST)
+
+
+def test_load_into_names_both_class_counts(tmp_path: Path) -> None:
+    source = Toy(("a", "b"))
+    checkpoint.write(tmp_path / "m", source.state_dict(), {"classes": ["a", "b"]})
+    found = checkpoint.read(tmp_path / "m")
+    same = Toy(("c", "d"))
+    checkpoint.load_into(same, found)
+    assert torch.equal(same.head.weight, source.head.weight)
+    with pytest.raises(WeightsError, match=r"2 classes.* 3") as caught:
+        checkpoint.load_into(Toy(("a", "b", "c")), found)
+    assert caught.value.code == "weights.class_count"
+    anonymous = checkpoint.Checkpoint(found.state, {})
+    with pytest.raises(WeightsError, match=r"2 classes.* 3") as caught:
+        checkpoint.load_into(Toy(("a", "b", "c")), anonymous)
+    assert caught.value.code == "weights.class_count"
+
+
+def test_load_into_with_a_new_head_is_explicit(tmp_path: Path) -> None:
+    source, target = Toy(("a", "b")), Toy(("a", "b", "c"))
+    before = target.head.weight.detach().clone()
+    whole = checkpoint.Checkpoint(source.state_dict(), {"classes": ["a", "b"]})
+    checkpoint.load_into(target, whole, ignore=("head.",))
+    assert torch.equal(target.body.weight, source.body.weight)
+    assert torch.equal(target.head.weight, before)
+
+
+def test_load_into_copies_nothing_when_something_does_not_fit() -> None:
+    target = Toy(("a", "b"))
+    before = target.body.weight.detach().clone()
+    wrong = {"body.weight": torch.ones(5, 4), "extra": torch.ones(1)}
+    with pytest.raises(SightlineError) as caught:
+        checkpoint.load_into(target, checkpoint.Checkpoint(wrong, {}))
+    assert caught.value.code == "weights.architecture"
+    assert "head.weight" in str(caught.value)
+    assert "extra" in str(caught.value)
+    assert torch.equal(target.body.weight, before)
