@@ -1,0 +1,161 @@
+"""How others name what we name otherwise: torchvision's state dicts, layer by layer.
+
+A layout is a table: published layer → our layer; the last part of a name (weight, running_mean …)
+is the same on both sides. Tables are built from the networks' own figures, so they can be read in
+both directions.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from sightline.nets.resnet import BLOCKS, BOTTLENECK_FROM
+from sightline.nets.state import State
+from sightline.nets.vgg import WIDTHS
+
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`names`: published layer → ours. `old`: spellings of earlier releases, found in files."""
+
+    names: Mapping[str, str]
+    old: Mapping[str, str] = field(default_factory=dict)
+
+    def to_ours(self, state: State) -> dict[str, Tensor]:
+        """The same tensors under our names; unknown names stay, so that loading reports them."""
+        answer = {}
+        for key, value in state.items():
+            layer, _, leaf = key.rpartition(".")
+            ours = self.names.get(layer) or self.old.get(layer) or layer
+            answer[f"{ours}.{leaf}" if ours else leaf] = value
+        return answer
+
+    def to_published(self, state: State) -> dict[str, Tensor]:
+        """The way back: our names to the published ones, in our order."""
+        back = {ours: theirs for theirs, ours in self.names.items()}
+        answer = {}
+        for key, value in state.items():
+            layer, _, leaf = key.rpartition(".")
+            answer[f"{back[layer]}.{leaf}"] = value
+        return answer
+
+
+def _resnet(depth: int) -> Iterator[tuple[str, str]]:
+    yield "conv1", "stem.conv"
+    yield "bn1", "stem.norm"
+    convolutions = 3 if depth >= BOTTLENECK_FROM else 2
+    for stage, blocks in enumerate(BLOCKS[depth]):
+        for block in range(blocks):
+            theirs, ours = f"layer{stage + 1}.{block}", f"stages.{stage}.{block}"
+            for row in range(convolutions):
+                yield f"{theirs}.conv{row + 1}", f"{ours}.path.{row}.conv"
+                yield f"{theirs}.bn{row + 1}", f"{ours}.path.{row}.norm"
+            if block == 0 and (stage > 0 or depth >= BOTTLENECK_FROM):
+                yield f"{theirs}.downsample.0", f"{ours}.shortcut.conv"
+                yield f"{theirs}.downsample.1", f"{ours}.shortcut.norm"
+
+
+def _mobilenet_v2() -> Iterator[tuple[str, str]]:
+    yield "features.0.0", "stem.conv"
+    yield "features.0.1", "stem.norm"
+    for block in range(17):
+        theirs, ours = f"features.{block + 1}.conv", f"blocks.{block}"
+        # the first block does not widen
+        pairs = ("depthwise",) if block == 0 else ("widen", "depthwise")
+        for row, part in enumerate(pairs):
+            yield f"{theirs}.{row}.0", f"{ours}.{part}.conv"
+            yield f"{theirs}.{row}.1", f"{ours}.{part}.norm"
+        yield f"{theirs}.{len(pairs)}", f"{ours}.narrow.conv"
+        yield f"{theirs}.{len(pairs) + 1}", f"{ours}.narrow.norm"
+
+
+def _vgg16() -> Iterator[tuple[str, str]]:
+    row = 0
+    for stage, (_, count) in enumerate(WIDTHS):
+        for conv in range(count):
+            yield f"features.{row}", f"stages.{stage}.{2 * conv}"
+            row += 2  # a ReLU follows
+        row += 1  # the pooling
+
+
+def _inside(pairs: Iterator[tuple[str, str]], theirs: str, ours: str) -> Iterator[tuple[str, str]]:
+    return ((f"{theirs}.{a}", f"{ours}.{b}") for a, b in pairs)
+
+
+def _retinanet() -> Layout:
+    names = dict(_inside(_resnet(50), "backbone.body", "encoder.backbone"))
+    old = {}
+    for level in range(3):
+        for theirs, part in (("inner", "lateral"), ("layer", "output")):
+            ours = f"encoder.pyramid.{part}.{level}"
+            names[f"backbone.fpn.{theirs}_blocks.{level}.0"] = ours
+            old[f"backbone.fpn.{theirs}_blocks.{level}"] = ours
+    for extra in ("p6", "p7"):
+        names[f"backbone.fpn.extra_blocks.{extra}"] = f"encoder.pyramid.{extra}"
+    for theirs, tower in (("classification_head", "class_tower"), ("regression_head", "box_tower")):
+        for row in range(4):
+            names[f"head.{theirs}.conv.{row}.0"] = f"towers.{tower}.{2 * row}"
+            old[f"head.{theirs}.conv.{2 * row}"] = f"towers.{tower}.{2 * row}"
+    names["head.classification_head.cls_logits"] = "towers.class_logits"
+    names["head.regression_head.bbox_reg"] = "towers.box_offsets"
+    return Layout(names, old)
+
+
+def _resnet_layout(depth: int) -> Callable[[], Layout]:
+    return lambda: Layout(dict(_resnet(depth)))
+
+
+LAYOUTS: dict[str, Callable[[], Layout]] = {
+    "resnet18": _resnet_layout(18),
+    "resnet34": _resnet_layout(34),
+    "resnet50": _resnet_layout(50),
+    "resnet101": _resnet_layout(101),
+    "mobilenet_v2": lambda: Layout(dict(_mobilenet_v2())),
+    "vgg16": lambda: Layout(dict(_vgg16())),
+    "vgg16_layers": lambda: Layout({"classifier.0": "fc6", "classifier.3": "fc7"}),
+    "retinanet_resnet50_fpn": _retinanet,
+}
+"""torchvision's names of networks → their layouts."""
+
+
+@cache
+def layout(name: str) -> Layout:
+    """The layout of a published network; KeyError for a name that is not in `LAYOUTS`."""
+    return LAYOUTS[name]()
+
+
+def with_eps(state: State, published: float, ours: float = 1e-5) -> dict[str, Tensor]:
+    """The same function for batch norms that add `ours` to the variance instead of `published`.
+
+    Some published detectors were trained with frozen norms that add 0. The difference goes into
+    the scale: γ' = γ · √((σ² + ours) / (σ² + published)), so a checkpoint saved later keeps it.
+    """
+    answer = dict(state)
+    for key, variance in state.items():
+        if key.endswith(".running_var"):
+            weight = key.removesuffix("running_var") + "weight"
+            wide = variance.double()
+            ratio = torch.sqrt((wide + ours) / (wide + published))
+            answer[weight] = (state[weight].double() * ratio).to(state[weight].dtype)
+    return answer
+
+
+def keep_classes(state: State, layer: str, total: int, rows: tuple[int, ...]) -> dict[str, Tensor]:
+    """Only the outputs of classes `rows` of a layer that has `total` classes for each anchor."""
+    index = torch.tensor(rows)
+    answer = dict(state)
+    for leaf in ("weight", "bias"):
+        value = state[f"{layer}.{leaf}"]
+        by_class = value.reshape(-1, total, *value.shape[1:])
+        answer[f"{layer}.{leaf}"] = by_class[:, index].flatten(0, 1)
+    return answer
+
+
+def without_counters(state: State) -> dict[str, Tensor]:
+    """Without batch norm's counts of batches: detection does not use them."""
+    return {k: v for k, v in state.items() if not k.endswith(_COUNTER)}
