@@ -1,0 +1,97 @@
+"""Pictures: what is drawn where."""
+
+import numpy as np
+import pytest
+import torch
+
+from sightline.explain.draw import Style, colour, draw, ink
+from sightline.types import Detections
+
+SIZE = (120, 200)
+
+
+def found(*boxes: list[float], names: tuple[str, ...] = ("cat", "dog")) -> Detections:
+    count = len(boxes)
+    return Detections(
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+        torch.linspace(0.9, 0.5, count),
+        torch.arange(count) % len(names),
+        torch.arange(count),
+        SIZE,
+        names,
+    )
+
+
+def grey() -> torch.Tensor:
+    return torch.full((3, *SIZE), 128, dtype=torch.uint8)
+
+
+def test_the_box_lies_on_its_own_pixels_and_the_image_stays() -> None:
+    image = grey()
+    pixels = np.asarray(draw(image, found([40, 50, 90, 100]), Style(line=1)))
+    assert pixels.shape == (*SIZE, 3)
+    lines = (pixels == np.array(colour(0))).all(axis=2)
+    assert lines[50:100, 40].all()
+    assert lines[50:100, 89].all()
+    assert lines[99, 40:90].all()
+    assert not lines[52:98, 42:88].any()
+    assert (image == 128).all()
+
+
+def test_nothing_found_changes_nothing() -> None:
+    assert (np.asarray(draw(grey(), found())) == 128).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[0, 0, 200, 120], [-30, -30, 10, 10], [190, 110, 260, 300], [5, 5, 5, 5], [0, 0, 1, 1]],
+)
+def test_boxes_at_the_border_and_beyond(box: list[float]) -> None:
+    picture = draw(grey(), found(box))
+    assert picture.size == (200, 120)
+    assert (np.asarray(picture) != 128).any()
+
+
+@pytest.mark.parametrize("label", range(80))
+def test_labels_can_be_read(label: int) -> None:
+    def luminance(shade: tuple[int, int, int]) -> float:
+        parts = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in (v / 255 for v in shade)
+        ]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted([luminance(colour(label)), luminance(ink(colour(label)))])
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_classes_side_by_side_differ() -> None:
+    shades = np.array([colour(label) for label in range(80)], float)
+    for near in range(1, 4):
+        assert (np.linalg.norm(shades[near:] - shades[:-near], axis=1) > 60).all()
+
+
+def test_labels_keep_off_each_other() -> None:
+    twins = found([60, 60, 120, 110], [60, 60, 120, 110], [60, 60, 120, 110])
+    pixels = np.asarray(draw(grey(), twins, Style(line=1, scores=False)))
+    for label in (0, 1):
+        assert (pixels == np.array(colour(label))).all(axis=2).sum() > 200
+
+
+def test_masks_and_keypoints() -> None:
+    from dataclasses import replace
+
+    masks = torch.zeros(1, *SIZE, dtype=torch.bool)
+    masks[0, 60:90, 50:80] = True
+    points = torch.tensor([[[150.0, 80.0, 0.9], [180.0, 80.0, 0.9], [20.0, 20.0, 0.0]]])
+    answer = replace(found([40, 50, 90, 100]), masks=masks, keypoints=points)
+    pixels = np.asarray(draw(grey(), answer, Style(line=1, limbs=((0, 1), (1, 2)))))
+    shade = np.array(colour(0))
+    assert (pixels[75, 65] != 128).any()
+    assert np.abs(pixels[75, 65].astype(int) - (128 + 0.45 * (shade - 128))).max() <= 1
+    assert (pixels[80, 165] == shade).all()
+    assert (pixels[20, 20] == 128).all()
+
+
+def test_strange_names_are_drawn() -> None:
+    assert draw(grey(), found([40, 50, 90, 100], names=("a\nb\x1b[31m", "é猫"))).size == (200, 120)
