@@ -79,9 +79,13 @@ class VideoError(SightlineError):
 
 
 class AnnotationError(SightlineError):
-    """A label file breaks a rule; `code` is the rule ("box.degenerate")."""
+    """A label file breaks a rule; `code` is the rule ("box.degenerate").
+
+    `faults` is everything found wrong (`sightline.data.records.Fault`), not only the first.
+    """
 
     exit_status = 4
+    faults: tuple[object, ...] = ()
 
 
 class DatasetError(SightlineError):

@@ -1,0 +1,123 @@
+"""Faults of label files: collected while reading, then raised or skipped, never lost."""
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from sightline.data.records import Fault
+from sightline.errors import AnnotationError, SightlineWarning, UsageError
+from sightline.types import Size
+
+OnBad = Literal["error", "skip"]
+Box = tuple[float, float, float, float]
+
+TOLERANCE = 1.0
+"""Boxes that leave their image by no more than this (pixels) are cut without a word: rounding."""
+
+
+class Checks:
+    """What was found wrong while reading one data set."""
+
+    def __init__(self, on_bad: OnBad) -> None:
+        if on_bad not in ("error", "skip"):
+            raise UsageError(
+                f"on_bad is {on_bad!r}", code="usage.value", hint="it is 'error' or 'skip'"
+            )
+        self.on_bad = on_bad
+        self.faults: list[Fault] = []
+        self.repaired: list[Fault] = []
+
+    def add(
+        self, code: str, message: str, path: Path, pointer: str | None, hint: str | None = None
+    ) -> None:
+        """Remember a broken rule; what it stands in is dropped by the caller."""
+        self.faults.append(Fault(code, message, str(path), pointer, hint))
+
+    def add_error(self, error: AnnotationError, path: Path, pointer: str | None) -> None:
+        """Remember an error that a check lower down raised without knowing its place."""
+        inner = error.pointer or ""
+        self.add(error.code, error.message, path, f"{pointer or ''}{inner}" or None, error.hint)
+
+    def repair(self, code: str, message: str, path: Path, pointer: str | None) -> None:
+        """Remember something that was put right."""
+        self.repaired.append(Fault(code, message, str(path), pointer))
+
+    def finish(self) -> tuple[Fault, ...]:
+        """Raise everything as one AnnotationError, or warn once and hand back what was skipped."""
+        if self.repaired:
+            _warn("repaired", self.repaired)
+        if self.faults and self.on_bad == "error":
+            raise _combined(self.faults)
+        if self.faults:
+            _warn("skipped", self.faults)
+        return tuple(self.faults)
+
+
+def _summary(faults: Sequence[Fault]) -> str:
+    counts = Counter(fault.code for fault in faults)
+    return ", ".join(f"{code} × {count}" for code, count in counts.most_common())
+
+
+def _warn(verb: str, faults: Sequence[Fault]) -> None:
+    first = str(faults[0].error())
+    message = f"{len(faults)} labels {verb} ({_summary(faults)}); the first: {first}"
+    warnings.warn(message, SightlineWarning, stacklevel=4)
+
+
+def _combined(faults: Sequence[Fault]) -> AnnotationError:
+    """One error for all: the first in full, the next 19 by place, the rest counted."""
+    first = faults[0]
+    message = first.message
+    if len(faults) > 1:
+        places = [f"{Path(f.path).name} {f.pointer or ''} {f.code}" for f in faults[1:20]]
+        more = f"; and {len(faults) - 20} more" if len(faults) > 20 else ""
+        message += f"; {len(faults)} faults in all ({_summary(faults)}): {'; '.join(places)}{more}"
+    go_on = "or go on without them: on_bad='skip' (--on-bad skip)"
+    error = AnnotationError(
+        message,
+        code=first.code,
+        path=first.path,
+        pointer=first.pointer,
+        hint=f"{first.hint or 'mend the labels'}, {go_on}",
+    )
+    error.faults = tuple(faults)
+    return error
+
+
+def is_number(value: object) -> bool:
+    """Whether a value read from a file is a finite number (true and false are none)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the floats
+        return False
+
+
+def check_box(box: Box, size: Size) -> tuple[Box, float]:
+    """The part of an xyxy box inside an image of `size`, and by how many pixels it reached out.
+
+    AnnotationError without a place: `box.degenerate` for sides of zero or less, `box.outside` where
+    less than a pixel's area lies inside.
+    """
+    x1, y1, x2, y2 = box
+    height, width = size
+    if not (x2 > x1 and y2 > y1):
+        raise AnnotationError(
+            f"the box has no area: {x2 - x1:g} × {y2 - y1:g} pixels", code="box.degenerate"
+        )
+    excess = max(-x1, -y1, x2 - width, y2 - height)
+    if excess <= 0:
+        return box, 0.0
+    cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
+    sides = cut[2] - cut[0], cut[3] - cut[1]
+    if min(sides) <= 0 or (excess > TOLERANCE and sides[0] * sides[1] < 1):
+        raise AnnotationError(
+            f"the box ({x1:g}, {y1:g}, {x2:g}, {y2:g}) lies outside the image of "
+            f"{width} × {height} pixels",
+            code="box.outside",
+        )
+    return cut, excess

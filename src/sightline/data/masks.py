@@ -1,0 +1,177 @@
+"""Masks: polygons and run lengths to pixels, and back, by COCO's rules.
+
+A mask is an (H, W) boolean array; `Runs` hold it as COCO's RLE does: run lengths down the columns,
+first of zeros. COCO writes them as a list of numbers or as text, six bits a character.
+Run lengths in row order (other tools) cannot be told from these; their area gives them away.
+
+Polygons are rasterised as COCO's own evaluator does it, to the pixel (`fill_ring`).
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from sightline.data.records import Polygons, Runs, Segment
+from sightline.errors import AnnotationError
+from sightline.ops.dispatch import kernel
+from sightline.types import Size
+
+LATTICE = 5
+"""Corners are snapped to fifths of a pixel before anything else."""
+
+TEXT_LIMIT = 13
+"""Characters that one number of a text RLE may take: 13 × 5 bits hold every int64."""
+
+
+@kernel
+def fill_ring(ring: Float[ndarray, "V 2"], size: Size) -> Bool[ndarray, "H W"]:
+    """The pixels inside one closed ring, by the even-odd rule, as COCO rasterises it.
+
+    Corners are snapped to a lattice of fifths of a pixel and joined by lattice lines. Where the
+    outline passes a column's centre (between lattice columns 5x + 2 and 5x + 3), the column's
+    pixels from there downwards change sides; the row is that of the upper of the two lattice
+    points, rounded to the first pixel centre at or below it. So the outline's own pixels belong
+    to the mask on its upper and left sides. `size` is (height, width); what lies outside is cut.
+    """
+    height, width = size
+    x, y = _outline(ring)
+    low = np.minimum(x[1:], x[:-1])
+    crossing = (x[1:] != x[:-1]) & (low % LATTICE == LATTICE // 2)
+    crossing &= (low >= 0) & (low < LATTICE * width)
+    columns = low[crossing] // LATTICE
+    upper = np.minimum(y[1:], y[:-1])[crossing]
+    rows = np.ceil((upper + 0.5) / LATTICE - 0.5).clip(0, height).astype(np.int64)
+    changes = np.zeros((height + 1, width), np.int64)
+    np.add.at(changes, (rows, columns), 1)
+    return np.cumsum(changes[:-1], axis=0) % 2 == 1
+
+
+def _outline(ring: Float[ndarray, "V 2"]) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:
+    """The lattice points along a closed ring.
+
+    An edge takes one step a lattice column or row, whichever it spans more of; the other
+    coordinate is rounded. It is computed from its lower end, whatever way the ring turns.
+    """
+    corners = np.trunc(LATTICE * ring + 0.5).astype(np.int64)
+    xs, ys = [corners[:1, 0]], [corners[:1, 1]]
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        along = int(abs(end[0] - start[0]) < abs(end[1] - start[1]))
+        backwards = start[along] > end[along]
+        first, last = (end, start) if backwards else (start, end)
+        steps = np.arange(last[along] - first[along] + 1)
+        slope = (last[1 - along] - first[1 - along]) / max(len(steps) - 1, 1)
+        points = [first[along] + steps, np.trunc(first[1 - along] + slope * steps + 0.5)]
+        if along:
+            points.reverse()
+        way = slice(None, None, -1) if backwards else slice(None)
+        xs.append(points[0][way].astype(np.int64))
+        ys.append(points[1][way].astype(np.int64))
+    return np.concatenate(xs), np.concatenate(ys)
+
+
+def rasterise(segment: Segment, size: Size) -> Bool[ndarray, "H W"]:
+    """The mask of a segment on an image of `size`; several rings are united."""
+    if isinstance(segment, Runs):
+        return decode(segment)
+    mask = np.zeros(size, bool)
+    for ring in segment.rings:
+        mask |= fill_ring(np.ascontiguousarray(ring, np.float64), size)
+    return mask
+
+
+def encode(mask: Bool[ndarray, "H W"]) -> Runs:
+    """The run lengths of a mask."""
+    height, width = mask.shape
+    flat = np.asarray(mask, bool).ravel(order="F")
+    starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    edges = np.concatenate([[0], starts, [flat.size]])
+    if flat.size and flat[0]:
+        edges = np.concatenate([[0], edges])
+    return Runs(np.diff(edges).astype(np.int64), (height, width))
+
+
+def decode(runs: Runs) -> Bool[ndarray, "H W"]:
+    """The mask of run lengths."""
+    ones = np.arange(len(runs.counts)) % 2 == 1
+    height, width = runs.size
+    return np.repeat(ones, runs.counts).reshape(width, height).T
+
+
+def to_text(runs: Runs) -> str:
+    """Run lengths as COCO's text: each as the difference to the one two before it (from the fourth
+    on), in groups of five bits, lowest first, a sixth bit saying that more follow, plus 48.
+    """
+    answer = []
+    counts = runs.counts.tolist()
+    for i, count in enumerate(counts):
+        value = count - counts[i - 2] if i > 2 else count
+        more = True
+        while more:
+            group = value & 31
+            value >>= 5
+            more = value != (-1 if group & 16 else 0)
+            answer.append(chr(48 + group + 32 * more))
+    return "".join(answer)
+
+
+def from_text(text: str | bytes, size: Size) -> Runs:
+    """The run lengths of COCO's text for a mask of `size`.
+
+    AnnotationError (`rle.text`, `rle.negative`, `rle.sum`) where it is none, before any mask is
+    allocated.
+    """
+    raw = text.encode("ascii", "replace") if isinstance(text, str) else bytes(text)
+    counts: list[int] = []
+    value = shift = 0
+    for character in raw:
+        group = character - 48
+        if not 0 <= group < 64 or shift >= 5 * TEXT_LIMIT:
+            raise AnnotationError("the text is no run-length code", code="rle.text")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise AnnotationError("the run-length text ends in the middle of a number", code="rle.text")
+    return from_counts(counts, size)
+
+
+def from_counts(counts: list[int], size: Size) -> Runs:
+    """Checked run lengths: none negative, their sum the number of pixels of `size`."""
+    pixels = size[0] * size[1]
+    if any(count < 0 or count > pixels for count in counts):
+        raise AnnotationError("a run is negative or longer than the image", code="rle.negative")
+    total = sum(counts)
+    if total != pixels:
+        raise AnnotationError(
+            f"the runs sum to {total}, the image has {pixels} pixels", code="rle.sum"
+        )
+    return Runs(np.array(counts, np.int64), size)
+
+
+def area(segment: Segment, size: Size) -> int:
+    """How many pixels a segment covers on an image of `size`."""
+    if isinstance(segment, Runs):
+        return int(segment.counts[1::2].sum())
+    return int(rasterise(segment, size).sum())
+
+
+def bounding_box(mask: Bool[ndarray, "H W"]) -> tuple[int, int, int, int]:
+    """The xyxy box around a mask's pixels; four zeros for an empty mask."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def box_of(segment: Segment, size: Size) -> tuple[float, float, float, float]:
+    """The xyxy box around a segment: around its corners for polygons, its pixels for runs."""
+    if isinstance(segment, Polygons):
+        points = np.concatenate(segment.rings)
+        (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+        return float(x1), float(y1), float(x2), float(y2)
+    return bounding_box(rasterise(segment, size))

@@ -1,0 +1,135 @@
+"""Label files as data: size-capped, strictly decoded, and never able to lead out of their folder."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import AnnotationError
+
+JSON_LIMIT = 1 << 30
+TEXT_LIMIT = 64 << 20
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark.
+
+    AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`, `file.encoding`.
+    """
+    try:
+        if not path.is_file():
+            raise AnnotationError("there is no such file", code="file.not_found", path=path)
+        size = path.stat().st_size
+        if size > limit:
+            raise AnnotationError(
+                f"{size:,} bytes are more than the {limit:,} allowed",
+                code="file.too_large",
+                path=path,
+                hint="split the file",
+            )
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise AnnotationError(str(error), code="file.unreadable", path=path) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AnnotationError(
+            "the file is not UTF-8",
+            code="file.encoding",
+            path=path,
+            pointer=f"byte {error.start}",
+            hint="save it as UTF-8",
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    answer = dict(pairs)
+    if len(answer) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise AnnotationError(f"the key {twice!r} stands twice in one object", code="json.twice")
+    return answer
+
+
+def _no_constant(name: str) -> float:
+    raise AnnotationError(f"{name} is not JSON", code="json.constant")
+
+
+def read_json(path: Path) -> Any:
+    """The data of a JSON file.
+
+    AnnotationError: those of `read_text`, `json.syntax` with line and column, `json.twice` for a
+    key that stands twice, `json.constant` for NaN and Infinity, `json.depth`, `json.number`.
+    """
+    text = read_text(path, JSON_LIMIT)
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise AnnotationError(
+            error.msg, code="json.syntax", path=path, pointer=f"line {error.lineno}:{error.colno}"
+        ) from error
+    except AnnotationError as error:
+        raise AnnotationError(error.message, code=error.code, path=path) from error
+    except RecursionError as error:
+        raise AnnotationError("nested too deeply", code="json.depth", path=path) from error
+    except ValueError as error:  # Python refuses integers of more than 4,300 digits
+        raise AnnotationError(str(error), code="json.number", path=path) from error
+
+
+def contained(root: Path, name: object) -> Path:
+    """The path that a label file's `name` means under `root`.
+
+    AnnotationError `file.outside` for names that lead out of it: absolute, with a drive, with "..",
+    with a NUL, through a symbolic link. Backslashes are taken for slashes.
+    """
+    if not isinstance(name, str) or not name:
+        raise AnnotationError(f"{name!r} is no file name", code="file.name")
+    clean = name.replace("\\", "/")
+    parts = clean.split("/")
+    if clean.startswith("/") or _DRIVE.match(clean) or "\0" in clean or ".." in parts:
+        raise _outside(name)
+    try:
+        path = root / clean
+        home = os.path.realpath(root)
+        if not os.path.realpath(path).startswith(home.rstrip(os.sep) + os.sep):
+            raise _outside(name)
+    except (OSError, ValueError) as error:
+        raise AnnotationError(f"{name!r} is no file name", code="file.name") from error
+    return path
+
+
+def _outside(name: str) -> AnnotationError:
+    return AnnotationError(
+        f"the file name {name!r} leads out of the data set's folder",
+        code="file.outside",
+        hint="file names are relative to the image folder",
+    )
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file's ending is that of an image, and it is not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The files of a folder in the order of their names; none where there is no such folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except NotADirectoryError:
+        return []
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise AnnotationError(str(error), code="file.unreadable", path=folder) from error
+
+
+def with_image_suffix(stem: Path) -> list[Path]:
+    """The image files that are called `stem` plus an image's ending."""
+    names: Iterable[str] = (stem.name + end for s in IMAGE_SUFFIXES for end in (s, s.upper()))
+    found = {path.resolve(): path for name in names if (path := stem.with_name(name)).is_file()}
+    return list(found.values())
