@@ -16,8 +16,6 @@ from sightline.nets.resnet import BLOCKS, BOTTLENECK_FROM
 from sightline.nets.state import State
 from sightline.nets.vgg import WIDTHS
 
-_COUNTER = "num_batches_tracked"
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -154,8 +152,3 @@ def keep_classes(state: State, layer: str, total: int, rows: tuple[int, ...]) ->
         by_class = value.reshape(-1, total, *value.shape[1:])
         answer[f"{layer}.{leaf}"] = by_class[:, index].flatten(0, 1)
     return answer
-
-
-def without_counters(state: State) -> dict[str, Tensor]:
-    """Without batch norm's counts of batches: detection does not use them."""
-    return {k: v for k, v in state.items() if not k.endswith(_COUNTER)}

@@ -41,6 +41,7 @@ class Residual(nn.Module):
 
 
 def _block(channels_in: int, width: int, stride: int, bottleneck: bool) -> Residual:
+    path: tuple[ConvNorm, ...]
     if bottleneck:
         path = (
             ConvNorm(channels_in, width, 1),

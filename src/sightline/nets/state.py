@@ -49,11 +49,11 @@ def load(
     given = {k: v for k, v in state.items() if not (skipped and k.startswith(skipped))}
     missing = [k for k in own if k not in given and not k.endswith(_COUNTER)]
     unexpected = [k for k in given if k not in own]
-    misshaped = [k for k in own if k in given and own[k].shape != given[k].shape]
+    misshaped = [k for k in own if k in given and _kind(own[k]) != _kind(given[k])]
     if misshaped and not missing and not unexpected:
         _check_classes(module, [(own[k].shape, given[k].shape) for k in misshaped], path)
     if missing or unexpected or misshaped:
-        shapes = [f"{k} {tuple(given[k].shape)} for {tuple(own[k].shape)}" for k in misshaped]
+        shapes = [f"{k} {_kind(given[k])} for {_kind(own[k])}" for k in misshaped]
         raise WeightsError(
             f"the weights do not fit {type(module).__name__}: "
             f"missing {len(missing)}{_listed(missing)}; "
@@ -68,6 +68,11 @@ def load(
         for key, value in own.items():
             if key in given:
                 value.copy_(given[key])
+
+
+def _kind(value: Tensor) -> str:
+    """The shape, and whether it holds whole numbers: quantised weights are no floats."""
+    return f"{tuple(value.shape)}{'' if value.is_floating_point() else ' integers'}"
 
 
 def _listed(names: Sequence[str]) -> str:

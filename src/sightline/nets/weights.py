@@ -1,0 +1,103 @@
+"""Weights that others published: named, fetched on request, mapped onto our networks.
+
+    weights.load_named(resnet50(), "resnet50")
+
+Published conventions (a background first, 91 category ids, frozen norms that add no ε) end here.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from sightline.errors import UsageError
+from sightline.nets import download, layouts
+from sightline.nets import state as states
+from sightline.nets.categories import COCO
+from sightline.nets.reading import read_state
+from sightline.nets.state import State
+
+_IDS = 91  # torchvision's detectors have an output for every COCO id, used or not, and for 0
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published file: its official name with the beginning of its SHA-256, and its layout.
+
+    `ignore` are the layers that our network does without; `eps` is what its batch norms add to the
+    variance; `class_layer` is the published layer with an output for each of COCO's 91 ids.
+    """
+
+    file: str
+    layout: str
+    ignore: tuple[str, ...] = ()
+    eps: float = 1e-5
+    class_layer: str | None = None
+
+
+PUBLISHED: dict[str, Published] = {
+    "resnet18": Published("resnet18-f37072fd.pth", "resnet18", ("fc.",)),
+    "resnet34": Published("resnet34-b627a593.pth", "resnet34", ("fc.",)),
+    "resnet50": Published("resnet50-0676ba61.pth", "resnet50", ("fc.",)),
+    "resnet101": Published("resnet101-63fe2227.pth", "resnet101", ("fc.",)),
+    "mobilenet_v2": Published(
+        "mobilenet_v2-b0353104.pth", "mobilenet_v2", ("classifier.", "features.18.")
+    ),
+    "vgg16": Published("vgg16-397923af.pth", "vgg16", ("classifier.",)),
+    "vgg16_layers": Published("vgg16-397923af.pth", "vgg16_layers", ("features.", "classifier.6.")),
+    "retinanet_resnet50_fpn_coco": Published(
+        "retinanet_resnet50_fpn_coco-eeacb38b.pth",
+        "retinanet_resnet50_fpn",
+        eps=0.0,
+        class_layer="head.classification_head.cls_logits",
+    ),
+}
+"""Name → file of torchvision (BSD-3-Clause), at `download.BASE`."""
+
+
+def load_published(
+    module: nn.Module,
+    state: State,
+    layout: str,
+    *,
+    ignore: Sequence[str] = (),
+    path: Path | None = None,
+) -> None:
+    """Copy a state dict under published names into `module`; `layout` is a key of `LAYOUTS`.
+
+    Entries whose published name starts with one of `ignore` are left out; every other one must
+    have its place, and every entry of `module` must be filled. Raises WeightsError:
+    weights.architecture, .class_count, .non_finite.
+    """
+    skipped = tuple(ignore)
+    kept = {k: v for k, v in state.items() if not (skipped and k.startswith(skipped))}
+    states.load(module, layouts.layout(layout).to_ours(kept), path=path)
+
+
+def load_named(
+    module: nn.Module,
+    name: str,
+    cache: Path | None = None,
+    opener: download.Opener = download.open_https,
+) -> Path:
+    """Fetch the published weights `name` if the cache has none, and copy them into `module`.
+
+    A detector with 80 classes gets the outputs of COCO's 80 categories (`categories.COCO`); one
+    with 91 gets them all, indexed by category id. The answer is the file's path. Raises UsageError
+    usage.unknown_weights, and all that `fetch`, `read_state` and `load_published` raise.
+    """
+    if name not in PUBLISHED:
+        near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.4)
+        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(PUBLISHED)}"
+        raise UsageError(
+            f"no published weights are called {name!r}", code="usage.unknown_weights", hint=known
+        )
+    entry = PUBLISHED[name]
+    path = download.fetch(entry.file, cache=cache, opener=opener)
+    state = layouts.with_eps(read_state(path), entry.eps)
+    if entry.class_layer and len(getattr(module, "classes", ())) == len(COCO):
+        state = layouts.keep_classes(state, entry.class_layer, _IDS, tuple(COCO))
+    load_published(module, state, entry.layout, ignore=entry.ignore, path=path)
+    return path
