@@ -1,0 +1,60 @@
+"""Batches in the order of a recipe: the right size at the right time, mixed images until the calm."""
+
+import copy
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from torch import Tensor
+
+from sightline.data.loader import Loader
+from sightline.data.records import Dataset
+from sightline.train.recipes import Recipe
+from sightline.train.schedule import is_calm, size_at
+from sightline.types import Targets
+
+Fraction = Callable[[int], float]
+"""Step to the share of the budget that is spent before it."""
+
+
+class Feed:
+    """The batches of a run. Batch n of a run that is counted in steps depends on n and the seed
+    alone, so a resumed run sees what an uninterrupted one would have seen.
+    """
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, fraction: Fraction) -> None:
+        self.recipe, self.fraction = recipe, fraction
+        calm = dataclasses.replace(recipe.augmentation, mosaic=0.0, mixup=0.0)
+        self._lively = Loader(
+            dataset,
+            recipe.augmentation,
+            recipe.batch,
+            recipe.seed,
+            workers=recipe.workers,
+            balance=recipe.balance,
+        )
+        # a shallow copy: both share the sampler and the decoded images
+        self._calm = copy.copy(self._lively)
+        self._calm.augmentation = calm
+
+    def batches(self, start: int) -> Iterator[tuple[Tensor, list[Targets]]]:
+        """(uint8 pixels (B, 3, S, S), targets) from step `start` on, until the budget is spent."""
+        step = start
+        for loader, calm in ((self._lively, False), (self._calm, True)):
+            with closing(loader.stream(step, self._sizes(step, calm))) as stream:
+                for batch in stream:
+                    step += 1
+                    yield batch
+
+    def _sizes(self, start: int, calm: bool) -> Iterator[int]:
+        for step in itertools.count(start):
+            fraction = self.fraction(step)
+            if fraction >= 1 or is_calm(self.recipe, fraction) is not calm:
+                return
+            yield size_at(self.recipe, step, fraction)
+
+    def files(self, step: int) -> list[str]:
+        """The image files whose turn it was in `step`; those mixed into them are not named."""
+        rows = self._lively.sampler.rows(step)
+        return [str(self._lively.dataset[int(row)].path) for row in rows]

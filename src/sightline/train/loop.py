@@ -1,0 +1,281 @@
+"""The one training loop: any detector that has a `loss`, any data set, any recipe."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sightline import checkpoint
+from sightline.data.records import Dataset
+from sightline.errors import TrainingDiverged
+from sightline.progress import bar, clock_text
+from sightline.train import setup, state
+from sightline.train.course import Meter, Progress
+from sightline.train.feed import Feed
+from sightline.train.lock import locked
+from sightline.train.log import Log
+from sightline.train.recipes import Recipe
+from sightline.train.schedule import Budget, rate
+from sightline.train.signals import Stop
+from sightline.train.step import Stepper
+from sightline.train.validate import figures_of
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What of a run is not its recipe.
+
+    `command` and `manifest` are written down (the manifest's entries into every checkpoint);
+    `accept_changes` resumes although recipe, data or threads changed; after `stop_after` minutes
+    of this process the run pauses and can be resumed; `say` gets a line for a person now and then.
+    """
+
+    command: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    accept_changes: bool = False
+    stop_after: float | None = None
+    say: Callable[[str], None] = _say
+
+
+def train(
+    detector: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+    out: Path,
+    validation: Dataset | None = None,
+    resume: bool = False,
+    run: Run = Run(),
+) -> Path:
+    """Train `detector` in the folder `out`; the path of the best checkpoint.
+
+    `out` gets best and last checkpoint (averaged weights), the state to resume from, recipe.json,
+    log.csv, log.jsonl and curves.png. Without `validation` the last checkpoint is the best. A run
+    of steps that is stopped and resumed ends, on a CPU with the same threads, in the same bits as
+    one that was not. SIGINT and SIGTERM finish the step and save, then raise KeyboardInterrupt or
+    SystemExit(143).
+
+    Raises DatasetError (empty, classes that disagree), ResourceError (disk, memory, folder held by
+    another process), UsageError (a run is there already, or was another one), TrainingDiverged.
+    """
+    validation = setup.check_data(detector, dataset, validation, run.say)
+    setup.check_folder(out, detector)
+    with locked(out), Stop(None if run.stop_after is None else run.stop_after * 60) as stop:
+        setup.claim(out, resume)
+        setup.prepare_machine(recipe)
+        trainer = Trainer(detector, (dataset, validation), recipe, out, run)
+        saved = state.load(out) if resume else None
+        if saved is not None:
+            trainer.restore(*saved)
+        elif resume:
+            run.say(f"nothing to resume in {out}: beginning anew")
+        setup.write_record(out, trainer.facts(), recipe, run.command)
+        if not trainer.finished:
+            trainer.run(stop)
+        return trainer.conclude(stop)
+
+
+class Trainer:
+    """A run in its course: what `train` carries from step to step."""
+
+    def __init__(
+        self,
+        detector: Any,
+        data: tuple[Dataset, Dataset | None],
+        recipe: Recipe,
+        out: Path,
+        options: Run,
+    ) -> None:
+        self.recipe, self.out, self.options = recipe, out, options
+        self.dataset, self.validation = data
+        setup.freeze(detector, recipe)
+        teacher = setup.open_teacher(recipe, detector)
+        self.stepper = Stepper(detector, recipe, teacher)
+        self.budget = Budget.of(recipe, len(self.dataset))
+        self.feed = Feed(self.dataset, recipe, self.fraction)
+        self.log = Log(out)
+        self.progress = Progress()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.progress.finished
+
+    def fraction(self, step: int) -> float:
+        """The share of the budget that is spent before `step`."""
+        return self.budget.fraction(step, self.progress.seconds)
+
+    def facts(self) -> dict[str, Any]:
+        """What must be the same for a resumed run to be the same run."""
+        return setup.facts(self.recipe, self.dataset, self.validation)
+
+    def run(self, stop: Stop) -> None:
+        """Train until the budget is spent, patience ends, or `stop` asks."""
+        at, meter = self.progress, Meter()
+        with (
+            closing(self.feed.batches(at.step)) as batches,
+            bar(1.0, f"train {self.recipe.model}", self.fraction(at.step)) as shown,
+        ):
+            self._evaluate_if_due()
+            while not at.finished and not stop.asked:
+                if not self._advance(batches, meter):
+                    break
+                shown.to(self.fraction(at.step), f"loss {at.loss:.3f} {at.note()}")
+                if at.step % self.recipe.log_steps == 0:
+                    self._report(meter)
+                if not stop.asked:
+                    self._evaluate_if_due()
+                    if meter.since_save() > self.recipe.save_seconds:
+                        self.save()
+                        meter.saved()
+        if not stop.asked and not at.finished:
+            at.finished = True
+        self._report(meter)
+        self.save()
+
+    def _advance(self, batches: Iterator[Any], meter: Meter) -> bool:
+        """One step; False when the budget is spent."""
+        at, began = self.progress, time.perf_counter()
+        fraction = self.fraction(at.step)
+        batch = next(batches, None) if fraction < 1 else None
+        if batch is None:
+            return False
+        waited = time.perf_counter() - began
+        pixels, targets = batch
+        at.rate = self.recipe.learning_rate * rate(
+            self.recipe, at.step, fraction, self.budget.steps
+        )
+        taken, at.loss = self.stepper.step(pixels, targets, at.rate)
+        self._guard(taken)
+        at.step += 1
+        at.size = pixels.shape[3]
+        spent = time.perf_counter() - began
+        at.seconds += spent
+        meter.count(len(pixels), spent, waited)
+        return True
+
+    def _guard(self, taken: bool) -> None:
+        """Count the steps in a row that were not finite; raise TrainingDiverged after some."""
+        at = self.progress
+        at.bad = 0 if taken else at.bad + 1
+        if taken:
+            return
+        at.skipped += 1
+        names = ", ".join(self.feed.files(at.step))
+        self.options.say(f"step {at.step}: loss {at.loss:g} is not usable, step skipped: {names}")
+        if at.bad > self.recipe.bad_steps:
+            last = self.out / "last.safetensors"
+            raise TrainingDiverged(
+                f"{at.bad} steps in a row had no finite loss; the last one saw {names}",
+                step=at.step,
+                loss=at.loss,
+                last_good=str(last) if last.exists() else None,
+            )
+
+    def _report(self, meter: Meter) -> None:
+        losses = self.stepper.report()
+        if losses:
+            at = self.progress
+            self.log.add(
+                {
+                    "step": at.step,
+                    "fraction": round(self.fraction(at.step), 6),
+                    "seconds": round(at.seconds, 3),
+                    "size": at.size,
+                    "learning_rate": at.rate,
+                    **losses,
+                    **meter.read(),
+                    "skipped": at.skipped,
+                }
+            )
+
+    def _evaluate_if_due(self) -> None:
+        at, every = self.progress, self.recipe.evaluate_every
+        fraction = self.fraction(at.step)
+        due = int(fraction / every + 1e-9) + (fraction >= 1)
+        if self.validation is None or due <= at.evaluations:
+            return
+        at.evaluations = due
+        began = time.perf_counter()
+        figures = figures_of(self.stepper.average.model, self.validation, self.recipe)
+        took = time.perf_counter() - began
+        self.log.add({"step": at.step, "seconds": round(at.seconds, 3), **figures})
+        at.figures, value = figures, figures.get(self.recipe.figure) or 0.0
+        better = at.best is None or value > at.best
+        at.stale = 0 if better else at.stale + 1
+        if better:
+            at.best, at.best_step = value, at.step
+            self._write("best")
+        self.options.say(
+            f"step {at.step} ({fraction:.0%}, {clock_text(at.seconds)}): "
+            f"{self.recipe.figure} {value:.4f}{' (best)' if better else ''}, {took:.0f} s"
+        )
+        if 0 < self.recipe.patience <= at.stale:
+            self.options.say(f"no better for {at.stale} evaluations: ending")
+            at.finished = True
+        self.log.draw()
+
+    def _write(self, name: str) -> None:
+        at = self.progress
+        manifest = setup.manifest(self.stepper.detector, self.dataset, self.recipe)
+        manifest["figures"] = at.figures
+        manifest["training"] |= {"step": at.step, "seconds": round(at.seconds, 1)}
+        manifest |= dict(self.options.manifest)
+        checkpoint.write(self.out / name, self.stepper.average.model.state_dict(), manifest)
+
+    def save(self) -> None:
+        """Write the last checkpoint and the state to resume from."""
+        self._write("last")
+        model = self.stepper.detector.state_dict()
+        mean = self.stepper.average.model.state_dict()
+        generators, rest = state.pack_random()
+        tensors = {
+            **{f"model/{k}": v for k, v in model.items()},
+            **{f"average/{k}": v for k, v in mean.items()},
+            **state.pack_optimizer(self.stepper.optimizer),
+            **generators,
+        }
+        facts = {
+            "progress": vars(self.progress),
+            "updates": self.stepper.average.updates,
+            "first": self.stepper.first,
+            "random": rest,
+            "run": self.facts(),
+        }
+        state.save(self.out, tensors, facts)
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+        """Go back to what `save` wrote."""
+        setup.compare(facts["run"], self.facts(), self.options.accept_changes, self.options.say)
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.stepper.detector.load_state_dict(part("model/"))
+        self.stepper.average.model.load_state_dict(part("average/"))
+        self.stepper.average.updates = facts["updates"]
+        self.stepper.first = facts["first"]
+        state.unpack_optimizer(self.stepper.optimizer, tensors)
+        state.unpack_random(tensors, facts["random"])
+        self.progress = Progress(**facts["progress"])
+        self.log = Log(self.out, resume_at=self.progress.step)
+        self.options.say(f"resuming {self.out} at step {self.progress.step}")
+
+    def conclude(self, stop: Stop) -> Path:
+        """Say how it ended; the best checkpoint."""
+        best, at = self.out / "best.safetensors", self.progress
+        self.log.draw()
+        if not at.finished:
+            self.options.say(f"stopped at step {at.step}: go on with --resume --out {self.out}")
+            stop.raise_signal()
+        elif at.best is None:
+            self._write("best")
+        return best if best.exists() else self.out / "last.safetensors"

@@ -1,0 +1,178 @@
+"""A run's numbers, as one frozen record; the recipes that come with the package."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from sightline.data.augment import Augmentation
+from sightline.data.records import Dataset
+from sightline.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a network is trained.
+
+    Length: exactly one of `epochs`, `steps` and `minutes` (of training; evaluations come on top).
+    Start: `start` is "embedded", a checkpoint, a file of published backbone weights, or None.
+    Steps: `optimizer` "adamw" or "sgd" (with Nesterov `momentum`); the backbone learns at
+    `learning_rate · backbone_factor`; norms and biases have no weight decay; gradients are clipped
+    to `clip_norm` (0: not). `final` is the share of the learning rate left at the end.
+    Weights: `ema` is the decay of their average (0: none); `freeze` stages of the backbone are not
+    trained (0: all are); `frozen_norms` fixes every batch norm.
+    Images: `sizes` are (share of the budget, pixels) in turn; `size_jitter` draws around them;
+    `calm` is the last share of the budget without mosaic and mixup; `balance` is the frequency
+    below which classes are repeated (0: not).
+    Evaluation: every `evaluate_every` of the budget; `patience` evaluations without a new best
+    `figure` end the run (0: never).
+    """
+
+    model: str
+    start: str | None = "embedded"
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 8
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    backbone_factor: float = 0.3
+    momentum: float = 0.9
+    weight_decay: float = 0.05
+    warmup_steps: int = 200
+    final: float = 0.01
+    clip_norm: float = 5.0
+    ema: float = 0.998
+    freeze: int = 1
+    frozen_norms: bool = True
+    sizes: tuple[tuple[float, int], ...] = ((0.35, 256), (0.65, 384))
+    size_jitter: float = 0.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    calm: float = 0.1
+    balance: float = 0.0
+    bf16: bool = True
+    channels_last: bool = True
+    threads: int = 0
+    workers: int = 1
+    seed: int = 0
+    evaluate_every: float = 0.1
+    patience: int = 0
+    figure: str = "AP"
+    teacher: str | None = None
+    log_steps: int = 20
+    save_seconds: float = 120.0
+    bad_steps: int = 10
+
+    def __post_init__(self) -> None:
+        for wrong, message in self._faults():
+            if wrong:
+                raise UsageError(message, code="train.recipe")
+
+    def _faults(self) -> list[tuple[bool, str]]:
+        lengths = [x for x in (self.epochs, self.steps, self.minutes) if x is not None]
+        shares = sum(share for share, _ in self.sizes)
+        return [
+            (len(lengths) != 1, "give exactly one of epochs, steps and minutes"),
+            (any(x <= 0 for x in lengths), "the length of a run must be more than 0"),
+            (self.batch < 1, f"batch must be at least 1, not {self.batch}"),
+            (self.optimizer not in ("adamw", "sgd"), "optimizer must be adamw or sgd"),
+            (not self.learning_rate > 0, "learning_rate must be more than 0"),
+            (not 0 <= self.ema < 1, "ema must lie in 0 … 1"),
+            (not 0 <= self.calm <= 1, "calm must lie in 0 … 1"),
+            (not 0 <= self.size_jitter < 1, "size_jitter must lie in 0 … 1"),
+            (not 0 < self.evaluate_every <= 1, "evaluate_every must lie in 0 … 1"),
+            (abs(shares - 1) > 1e-6, f"the shares of sizes must sum to 1, not {shares:g}"),
+            (
+                any(pixels < 32 or pixels % 32 for _, pixels in self.sizes),
+                "sizes must be multiples of 32 pixels",
+            ),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as plain data."""
+        return dataclasses.asdict(self)
+
+
+RECIPES: dict[str, Recipe] = {
+    "retinanet_mobilenet_v2": Recipe(
+        model="retinanet_mobilenet_v2",
+        start="mobilenet_v2_imagenet.safetensors",
+        epochs=60,
+        evaluate_every=0.05,
+        threads=1,
+        balance=0.05,
+        augmentation=Augmentation(),
+    ),
+}
+"""Name → recipe; `retinanet_mobilenet_v2` is that of the embedded weights."""
+
+
+def default_for(model: str, dataset: Dataset) -> Recipe:
+    """A recipe for a user's own data: fine-tune what is there, longer where images are few.
+
+    From 1,500 to 40,000 images are shown in all, the data set at least 6 times.
+    """
+    images = max(1, len(dataset))
+    epochs = min(100.0, max(6.0, 12000 / images))
+    return Recipe(
+        model=model,
+        epochs=round(epochs, 1),
+        learning_rate=5e-4,
+        warmup_steps=100,
+        sizes=((0.3, 256), (0.7, 384)),
+        patience=6,
+    )
+
+
+def changed(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with `KEY=VALUE` settings; `augmentation.KEY` reaches into the augmentation.
+
+    Values are Python literals or bare words; setting one of epochs, steps and minutes clears the
+    others. Raises UsageError (`usage.unknown_setting`, `usage.bad_setting`).
+    """
+    own: dict[str, Any] = {}
+    inner: dict[str, Any] = {}
+    for setting in settings:
+        key, found, text = setting.partition("=")
+        if not found:
+            raise UsageError(
+                f"{setting!r} is no KEY=VALUE", code="usage.bad_setting", hint="--set batch=4"
+            )
+        if key.startswith("augmentation."):
+            name = key.removeprefix("augmentation.")
+            inner[name] = _value(Augmentation, name, text)
+        else:
+            own[key] = _value(Recipe, key, text)
+    if {"epochs", "steps", "minutes"} & own.keys():
+        own = {"epochs": None, "steps": None, "minutes": None, **own}
+    if inner:
+        own["augmentation"] = dataclasses.replace(recipe.augmentation, **inner)
+    return dataclasses.replace(recipe, **own)
+
+
+def _value(record: type, key: str, text: str) -> Any:
+    """`text` as the type that field `key` of a dataclass has."""
+    hints = typing.get_type_hints(record)
+    names = [f.name for f in dataclasses.fields(record)]
+    if key not in names or dataclasses.is_dataclass(hints[key]):
+        near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+        raise UsageError(f"no setting is called {key!r}", code="usage.unknown_setting", hint=hint)
+    import ast
+
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    wanted = hints[key]
+    options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    bare = tuple(typing.get_origin(option) or option for option in options)
+    if isinstance(value, int) and not isinstance(value, bool) and int not in bare:
+        value = float(value)
+    if (isinstance(value, bool) and bool not in bare) or not isinstance(value, bare):
+        raise UsageError(
+            f"{key} cannot be {text!r}", code="usage.bad_setting", hint=f"it is a {wanted}"
+        )
+    return value

@@ -1,0 +1,183 @@
+"""Before the first step: is everything there that a run needs, and what is written down about it."""
+
+import dataclasses
+import difflib
+import importlib
+import json
+import platform
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sightline import __version__
+from sightline.data.records import Dataset
+from sightline.errors import DatasetError, ResourceError, UsageError
+from sightline.files import make_folder, write_bytes, write_json
+from sightline.nets.blocks import freeze_norms
+from sightline.train import state
+from sightline.train.recipes import Recipe
+from sightline.train.step import Teacher
+
+Say = Callable[[str], None]
+
+FREE = ("workers", "log_steps", "save_seconds", "threads")
+"""Settings of a recipe that may change when a run is resumed: they change no weight."""
+
+
+def check_data(
+    detector: Any, dataset: Dataset, validation: Dataset | None, say: Say
+) -> Dataset | None:
+    """The validation set to use, None where it has no images; DatasetError for what cannot serve."""
+    if len(dataset) == 0:
+        raise DatasetError("no images to train on", code="dataset.empty", path=dataset.root)
+    _agree(detector.classes, dataset, "the detector")
+    if validation is None:
+        return None
+    if len(validation) == 0:
+        say("the validation set has no images: no evaluation")
+        return None
+    _agree(detector.classes, validation, "the training images")
+    return validation
+
+
+def _agree(classes: tuple[str, ...], dataset: Dataset, other: str) -> None:
+    if tuple(classes) == dataset.classes:
+        return
+    lines = [x for x in difflib.ndiff(classes, dataset.classes) if x[0] in "+-"]
+    raise DatasetError(
+        f"the classes are not those of {other}: {'; '.join(lines[:6]) or 'another order'}",
+        code="dataset.classes",
+        path=dataset.root,
+        hint="give the same class names in the same order to both",
+    )
+
+
+def check_folder(out: Path, detector: nn.Module) -> None:
+    """Make the run's folder; ResourceError if nothing can be written there, or too little."""
+    make_folder(out)
+    probe = out / ".probe"
+    write_bytes(probe, b"0")
+    probe.unlink(missing_ok=True)
+    size = sum(value.numel() * value.element_size() for value in detector.state_dict().values())
+    # best, last, and two states of weights, average and two moments
+    needed, free = 10 * size + 2**20, shutil.disk_usage(out).free
+    if free < needed:
+        raise ResourceError(
+            f"{free / 1e6:.0f} MB are free, a run needs about {needed / 1e6:.0f} MB",
+            code="resource.disk_full",
+            path=out,
+            hint="free some space, or choose another --out",
+        )
+
+
+def claim(out: Path, resume: bool) -> None:
+    """Refuse to write over another run (`train.exists`) unless it is to be resumed."""
+    if not resume and any((out / name).exists() for name in (state.NAME, state.PREVIOUS)):
+        raise UsageError(
+            "a run is in this folder already",
+            code="train.exists",
+            path=out,
+            hint="go on with --resume, or choose another --out",
+        )
+
+
+def prepare_machine(recipe: Recipe) -> None:
+    """Set the threads, treat denormal numbers as zero (slow on CPUs), seed every generator."""
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(recipe.seed)
+    np.random.seed(recipe.seed % 2**32)
+    random.seed(recipe.seed)
+
+
+def freeze(detector: Any, recipe: Recipe) -> None:
+    """Freeze stages and batch norms of the backbone as the recipe says.
+
+    Norms of a backbone that starts from nothing have nothing to keep, and are trained.
+    """
+    backbone = getattr(getattr(detector, "encoder", None), "backbone", None)
+    if backbone is None or recipe.start is None:
+        return
+    if recipe.frozen_norms:
+        freeze_norms(backbone)
+    if recipe.freeze:
+        backbone.freeze(recipe.freeze)
+
+
+def open_teacher(recipe: Recipe, detector: Any) -> Teacher | None:
+    """The teacher that the recipe names: uint8 pixels to scores of the detector's classes."""
+    if recipe.teacher is None:
+        return None
+    module = importlib.import_module("sightline.train.teacher")
+    teacher: Teacher = module.open_teacher(recipe.teacher, detector.classes)
+    return teacher
+
+
+def manifest(detector: Any, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint's manifest says about the network and its training."""
+    preparation = getattr(detector, "preparation", None)
+    known = dataclasses.is_dataclass(preparation) and not isinstance(preparation, type)
+    return {
+        "model": recipe.model,
+        "classes": list(detector.classes),
+        "category_ids": list(dataset.category_ids),
+        "preparation": dataclasses.asdict(preparation) if known else {},
+        "training": {
+            "recipe": recipe.to_json(),
+            "data": {"name": dataset.name, "images": len(dataset)},
+            "fingerprint": dataset.fingerprint(),
+        },
+    }
+
+
+def facts(recipe: Recipe, dataset: Dataset, validation: Dataset | None) -> dict[str, Any]:
+    """What makes a run this run: recipe, data, threads; as plain data."""
+    plain = {k: v for k, v in recipe.to_json().items() if k not in FREE}
+    value = {
+        **plain,
+        "data": dataset.fingerprint(),
+        "validation": None if validation is None else validation.fingerprint(),
+        "threads": torch.get_num_threads(),
+    }
+    back: dict[str, Any] = json.loads(json.dumps(value))
+    return back
+
+
+def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say: Say) -> None:
+    """Refuse to resume another run (`train.changed`), or say what changed where that is wanted."""
+    keys = [key for key in now if before.get(key) != now[key]]
+    if not keys:
+        return
+    changes = "; ".join(f"{key}: {before.get(key)} → {now[key]}" for key in keys)
+    if not accept:
+        raise UsageError(
+            f"this is not the run that was saved: {changes}",
+            code="train.changed",
+            hint="resume with the same settings, or say --accept-changes (no longer bit-exact)",
+        )
+    say(f"resuming with changes, so no longer bit-exact: {changes}")
+
+
+def write_record(out: Path, known: Mapping[str, Any], recipe: Recipe, command: str) -> None:
+    """Write recipe.json: recipe, versions, data fingerprints, threads and command."""
+    record = {
+        "recipe": recipe.to_json(),
+        "data": known["data"],
+        "validation": known["validation"],
+        "threads": known["threads"],
+        "versions": {
+            "sightline": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "command": command,
+    }
+    write_json(out / "recipe.json", record, indent=1)

@@ -1,0 +1,248 @@
+"""The training loop: it learns, it stops, it goes on where it stopped."""
+
+import csv
+import dataclasses
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from training_world import Tiny, brief
+
+from sightline import checkpoint
+from sightline.data.records import Dataset
+from sightline.errors import (
+    DatasetError,
+    ResourceError,
+    SightlineWarning,
+    TrainingDiverged,
+    UsageError,
+    WeightsError,
+)
+from sightline.train import loop, signals, state
+from sightline.train.loop import Run, train
+
+QUIET = Run(say=lambda message: None)
+
+
+def new() -> Tiny:
+    torch.manual_seed(0)
+    return Tiny()
+
+
+def sum_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def rows_of(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the evaluations will say, in turn; the last value again and again."""
+    values = [0.1, 0.3, 0.2, 0.2]
+    turn = itertools.chain(values, itertools.repeat(values[-1]))
+    monkeypatch.setattr(loop, "figures_of", lambda *_: {"AP": next(turn), "AP50": 0.5})
+    return values
+
+
+def test_it_learns(drawn: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recipe = brief(steps=120, sizes=((1.0, 64),), augmentation=brief().augmentation.none())
+    best = train(new(), drawn, recipe, out, run=QUIET)
+    losses = [row["loss"] for row in rows_of(out) if "loss" in row]
+    assert losses[0] > 0.4
+    assert losses[-1] < 0.08
+    saved = checkpoint.read(best)
+    assert saved.classes == ("red", "blue")
+    assert saved.manifest["category_ids"] == [1, 2]
+    model = new()
+    checkpoint.load_into(model, saved)
+
+
+def test_the_folder_of_a_run(drawn: Dataset, tmp_path: Path, figures: list[float]) -> None:
+    out = tmp_path / "run"
+    best = train(new(), drawn, brief(), out, drawn, run=Run("sightline train x", say=str))
+    assert best == out / "best.safetensors"
+    names = {path.name for path in out.iterdir()}
+    assert names >= {"best.json", "last.json", "last.safetensors", "recipe.json", "curves.png"}
+    assert "train.lock" not in names
+    record = json.loads((out / "recipe.json").read_text())
+    assert record["data"] == drawn.fingerprint()
+    assert record["command"] == "sightline train x"
+    assert record["recipe"]["steps"] == 24
+    with (out / "log.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["AP"] for row in table if row["AP"]] == ["0.1", "0.3", "0.2", "0.2"]
+    assert {"loss", "loss_classification", "learning_rate", "waiting"} <= set(table[0])
+    assert checkpoint.read(best).manifest["figures"]["AP"] == 0.3
+    assert (out / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("stop_at", [1, 7, 12, 23])
+def test_stopped_and_resumed_is_the_same_to_the_bit(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    recipe = brief(workers=1, size_jitter=0.2)
+    train(new(), drawn, recipe, tmp_path / "whole", run=QUIET)
+
+    out = tmp_path / "pieces"
+    steps = itertools.count(1)
+    original = loop.Trainer._advance
+    stop = signals.Stop()
+    monkeypatch.setattr(loop, "Stop", lambda limit: stop)
+
+    def advance(self: loop.Trainer, *args: object) -> bool:
+        answer = original(self, *args)  # type: ignore[arg-type]
+        stop._paused = next(steps) == stop_at
+        return answer
+
+    monkeypatch.setattr(loop.Trainer, "_advance", advance)
+    train(new(), drawn, recipe, out, run=QUIET)
+    assert json_facts(out)["progress"]["step"] == stop_at
+    stop._paused = False
+    torch.rand(5)
+    train(new(), drawn, recipe, out, resume=True, run=QUIET)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert sum_of(out / name) == sum_of(tmp_path / "whole" / name)
+    losses = [[r.get("loss") for r in rows_of(tmp_path / n)] for n in ("whole", "pieces")]
+    assert losses[0][-1] == pytest.approx(losses[1][-1], abs=0.2)
+
+
+def json_facts(out: Path) -> dict[str, dict[str, int]]:
+    found = state.load(out)
+    assert found is not None
+    return found[1]
+
+
+def test_resuming_a_finished_run_changes_nothing(drawn: Dataset, tmp_path: Path) -> None:
+    best = train(new(), drawn, brief(), tmp_path / "run", run=QUIET)
+    before = sum_of(best)
+    assert train(new(), drawn, brief(), tmp_path / "run", resume=True, run=QUIET) == best
+    assert sum_of(best) == before
+
+
+def test_another_run_is_not_resumed_unless_asked(drawn: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(new(), drawn, brief(), out, run=QUIET)
+    other = brief(learning_rate=0.02)
+    with pytest.raises(UsageError, match=r"learning_rate: 0.01 → 0.02"):
+        train(new(), drawn, other, out, resume=True, run=QUIET)
+    said: list[str] = []
+    run = dataclasses.replace(QUIET, accept_changes=True, say=said.append)
+    train(new(), drawn, other, out, resume=True, run=run)
+    assert any("no longer bit-exact" in line for line in said)
+    with pytest.raises(UsageError, match="a run is in this folder already"):
+        train(new(), drawn, brief(), out, run=QUIET)
+
+
+def test_early_stopping(drawn: Dataset, tmp_path: Path, figures: list[float]) -> None:
+    out = tmp_path / "run"
+    recipe = brief(steps=100, evaluate_every=0.05, patience=2)
+    best = train(new(), drawn, recipe, out, drawn, run=QUIET)
+    facts = json_facts(out)["progress"]
+    assert facts["finished"]
+    assert facts["step"] == 20
+    assert facts["best_step"] == 10
+    assert checkpoint.read(best).manifest["training"]["step"] == 10
+
+
+class Poisoned(Tiny):
+    """Its loss is NaN in some steps."""
+
+    bad: range = range(5, 7)
+    count = 0
+
+    def loss(self, batch, targets):  # type: ignore[no-untyped-def]
+        losses = super().loss(batch, targets)
+        Poisoned.count += 1
+        if Poisoned.count - 1 in self.bad:
+            losses["classification"] = losses["classification"] * float("nan")
+        return losses
+
+
+def test_a_few_bad_steps_are_skipped(drawn: Dataset, tmp_path: Path) -> None:
+    Poisoned.count, Poisoned.bad = 0, range(5, 7)
+    said: list[str] = []
+    best = train(Poisoned(), drawn, brief(), tmp_path / "run", run=Run(say=said.append))
+    skipped = [line for line in said if "skipped" in line]
+    assert len(skipped) == 2
+    assert "step 5" in skipped[0]
+    assert ".png" in skipped[0]
+    assert all(v.isfinite().all() for v in checkpoint.read(best).state.values())
+
+
+def test_many_bad_steps_end_the_run(drawn: Dataset, tmp_path: Path) -> None:
+    Poisoned.count, Poisoned.bad = 0, range(8, 1000)
+    out = tmp_path / "run"
+    with pytest.raises(TrainingDiverged, match=r"\.png") as caught:
+        train(Poisoned(), drawn, brief(bad_steps=3, save_seconds=0.0), out, run=QUIET)
+    assert caught.value.step == 11
+    assert caught.value.last_good == str(out / "last.safetensors")
+    assert checkpoint.read(out / "last").manifest["training"]["step"] >= 8
+
+
+def test_a_learning_rate_far_too_high_is_noticed(drawn: Dataset, tmp_path: Path) -> None:
+    recipe = brief(steps=200, learning_rate=1e6, optimizer="sgd", clip_norm=0.0)
+    with pytest.raises(TrainingDiverged):
+        train(new(), drawn, recipe, tmp_path / "run", run=QUIET)
+
+
+def test_data_that_cannot_serve(drawn: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no images"):
+        train(new(), drawn.subset([]), brief(), tmp_path / "a", run=QUIET)
+    other = dataclasses.replace(drawn, classes=("blue", "red"))
+    with pytest.raises(DatasetError, match="classes are not those"):
+        train(new(), drawn, brief(), tmp_path / "b", other, run=QUIET)
+    said: list[str] = []
+    train(new(), drawn, brief(), tmp_path / "c", drawn.subset([]), run=Run(say=said.append))
+    assert any("no evaluation" in line for line in said)
+
+
+def test_damaged_states(drawn: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(new(), drawn, brief(save_seconds=0.0), out, run=QUIET)
+    newest, older = out / state.NAME, out / state.PREVIOUS
+    assert older.exists()
+    data = bytearray(newest.read_bytes())
+    data[-3] ^= 1
+    newest.write_bytes(data)
+    with pytest.warns(SightlineWarning, match="damaged"):
+        found = state.load(out)
+    assert found is not None
+    older.write_bytes(b"")
+    with pytest.warns(SightlineWarning), pytest.raises(WeightsError, match="no saved state"):
+        train(new(), drawn, brief(), out, resume=True, run=QUIET)
+
+
+def test_no_memory_left(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loss(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(Tiny, "loss", loss)
+    with pytest.raises(ResourceError, match=r"batch of 4 images of 32×32.*--batch 2"):
+        train(new(), drawn, brief(), tmp_path / "run", run=QUIET)
+
+
+def test_an_unwritable_log_does_not_end_the_run(drawn: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (out / "log.csv").mkdir(parents=True)
+    with pytest.warns(SightlineWarning, match="log cannot be written") as caught:
+        best = train(new(), drawn, brief(), out, run=QUIET)
+    assert len([w for w in caught if "log" in str(w.message)]) == 1
+    assert best.exists()
+
+
+def test_minutes_are_a_length_too(drawn: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recipe = brief(steps=None, minutes=0.02, workers=1)
+    train(new(), drawn, recipe, out, run=QUIET)
+    facts = json_facts(out)["progress"]
+    assert 1.2 <= facts["seconds"] < 2.5
+    assert facts["step"] > 5
+    assert facts["size"] == 64
