@@ -274,7 +274,7 @@ def retinanet_resnet50_fpn(classes: Sequence[str]) -> RetinaNet:
         AnchorGrid(octaves((32, 64, 128, 256, 512)), offset=0.0, rounded=True),
         FocalCriterion(),
         Preparation(shorter=800, longer=1333),
-        Selection(score=0.05, iou=0.5, limit=100, per_level=1000),
+        Selection(score=0.05, iou=0.5, limit=300, per_level=1000),
     )
 
 
