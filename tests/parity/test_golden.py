@@ -1,0 +1,136 @@
+"""Published networks, run from made-up weights, against the outputs that torchvision gave.
+
+`pytest tests/parity --golden DIR` takes every <model>-<image>.npz of DIR whose model we have. The
+weights are made from torchvision's names by the recipe of the folder's README and go through the
+mapping that loads published files.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torch import Tensor, nn
+
+from sightline import boxes as bx
+from sightline import catalogue, pipeline
+from sightline.nets import layouts, weights
+from sightline.pipeline import Trace
+from sightline.types import Detections
+
+IMAGES: dict[str, Callable[[], np.ndarray]] = {
+    "astronaut": data.astronaut,
+    "cat": data.chelsea,
+    "coffee": data.coffee,
+}
+FACTORS = {
+    "retinanet_resnet50_fpn": {
+        "head.classification_head.cls_logits": 0.06,
+        "head.regression_head.bbox_reg": 0.05,
+    }
+}
+TOLERANCE = 1e-3
+
+
+def made_up(key: str, shape: torch.Size, floating: bool, factors: Mapping[str, float]) -> Tensor:
+    """The value of the published entry `key`, from its name alone."""
+    if not floating:
+        return torch.zeros(shape, dtype=torch.int64)
+    draw = np.random.Generator(np.random.PCG64(zlib.crc32(key.encode())))
+    z = np.asarray(draw.standard_normal(tuple(shape)), np.float32)
+    leaf = key.rsplit(".", 1)[-1]
+    if leaf == "running_var":
+        z = 1 + 0.1 * np.abs(z)
+    elif leaf == "running_mean":
+        z = 0.1 * z
+    elif z.ndim >= 2:
+        z = z * np.sqrt(2 / np.prod(z.shape[1:]))
+    elif leaf == "scale_weight":
+        z = 20 + z
+    elif leaf == "bias":
+        z = 0.02 * z
+    else:
+        z = (0.2 if ".bn3." in key else 1) + 0.05 * z
+    for start, factor in factors.items():
+        if key.startswith(start):
+            z = z * factor
+    return torch.from_numpy(np.ascontiguousarray(z, np.float32))
+
+
+def published_state(model: nn.Module, name: str) -> dict[str, Tensor]:
+    """The made-up state dict: names and shapes are ours, carried back to the published names."""
+    shapes = layouts.layout(name).to_published(model.state_dict())
+    return {
+        key: made_up(key, value.shape, value.is_floating_point(), FACTORS[name])
+        for key, value in shapes.items()
+    }
+
+
+def stages(name: str, detector: nn.Module, trace: Trace) -> dict[str, Tensor]:
+    """What the golden file recorded of the way, by its names."""
+    if name == "retinanet_resnet50_fpn":
+        levels = {f"backbone.{row}": x for row, x in enumerate(trace.features)}
+        with torch.inference_mode():
+            logits, offsets = detector.towers(trace.features)  # type: ignore[operator]
+        return {**levels, "head.0": logits, "head.1": offsets}
+    raise AssertionError(f"{name} has factors but no stages")
+
+
+def same_floats(golden: Mapping[str, np.ndarray], name: str, found: Tensor) -> None:
+    """Within 1e-3 of the largest magnitude; a large one by its shape and every 997th number."""
+    ours = found.numpy()
+    if name in golden:
+        theirs = golden[name]
+        assert ours.shape == theirs.shape, name
+    else:
+        assert ours.shape == tuple(golden[f"{name}.shape"]), name
+        theirs, ours = golden[f"{name}.every997"], ours.ravel()[::997]
+    distance = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert distance < TOLERANCE, f"{name} differs by {distance:.2e} of its largest"
+
+
+def same_detections(golden: Mapping[str, np.ndarray], found: Detections, first: int) -> None:
+    """One to one: the same label, IoU > 0.99, scores within 1e-3; ties in any order."""
+    boxes = torch.from_numpy(golden["out.boxes"])
+    labels = torch.from_numpy(golden["out.labels"]) - first
+    scores = torch.from_numpy(golden["out.scores"])
+    assert len(found) == len(boxes)
+    fits = bx.iou(boxes, found.boxes) > 0.99
+    fits &= labels[:, None] == found.labels
+    fits &= (scores[:, None] - found.scores).abs() < TOLERANCE
+    taken: set[int] = set()
+    for row, choices in enumerate(fits):
+        partner = next((c for c in choices.nonzero()[:, 0].tolist() if c not in taken), None)
+        assert partner is not None, f"no partner for golden detection {row}"
+        taken.add(partner)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    folder: Path = metafunc.config.getoption("--golden")
+    found = sorted(folder.glob("*.npz")) if folder.is_dir() else []
+    missing = pytest.param(
+        None, marks=pytest.mark.skip(reason=f"no golden files in {folder}"), id="none"
+    )
+    metafunc.parametrize(
+        "file", [pytest.param(f, id=f.stem) for f in found] or [missing], scope="module"
+    )
+
+
+def test_golden(file: Path) -> None:
+    name, _, image = file.stem.rpartition("-")
+    if name not in catalogue.MODELS or name not in FACTORS:
+        pytest.skip(f"there is no {name or file.stem} yet")
+    golden = dict(np.load(file, allow_pickle=False))
+    outputs = int(golden["head.0.shape"][-1])
+    detector = catalogue.build(name, [f"category {number}" for number in range(outputs)])
+    assert isinstance(detector, nn.Module)
+    weights.load_published(detector, published_state(detector, name), name)
+    detector.eval()
+    pixels = torch.from_numpy(IMAGES[image]().copy()).permute(2, 0, 1)
+    trace = pipeline.run(detector, [pixels])
+    for stage, value in stages(name, detector, trace).items():
+        same_floats(golden, stage, value)
+    same_detections(golden, trace.detections[0], first=0)
