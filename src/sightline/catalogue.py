@@ -20,6 +20,9 @@ MODELS: dict[str, str] = {
 ALIASES: dict[str, str] = {"retinanet": "retinanet_mobilenet_v2"}
 """Short names: a method's own name stands for the model whose weights come with the package."""
 
+PUBLISHED: dict[str, str] = {"retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn"}
+"""Weights that others published, fetched when they are named → the model they are for."""
+
 
 def resolve(name: str) -> str:
     """The full name that `name` or an alias stands for.
@@ -29,7 +32,7 @@ def resolve(name: str) -> str:
     full = ALIASES.get(name, name)
     if full in MODELS:
         return full
-    known = [*MODELS, *ALIASES]
+    known = [*MODELS, *ALIASES, *PUBLISHED]
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
     raise UsageError(f"no model is called {name!r}", code="usage.unknown_model", hint=hint)
