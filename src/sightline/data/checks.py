@@ -5,7 +5,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from sightline.data.records import Fault
 from sightline.errors import AnnotationError, SightlineWarning, UsageError
@@ -87,7 +87,7 @@ def _combined(faults: Sequence[Fault]) -> AnnotationError:
     return error
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value read from a file is a finite number (true and false are none)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

@@ -43,7 +43,7 @@ def fill_ring(ring: Float[ndarray, "V 2"], size: Size) -> Bool[ndarray, "H W"]:
     rows = np.ceil((upper + 0.5) / LATTICE - 0.5).clip(0, height).astype(np.int64)
     changes = np.zeros((height + 1, width), np.int64)
     np.add.at(changes, (rows, columns), 1)
-    return np.cumsum(changes[:-1], axis=0) % 2 == 1
+    return np.asarray(np.cumsum(changes[:-1], axis=0) % 2 == 1)
 
 
 def _outline(ring: Float[ndarray, "V 2"]) -> tuple[Int[ndarray, "n"], Int[ndarray, "n"]]:

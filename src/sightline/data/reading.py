@@ -1,4 +1,4 @@
-"""Label files as data: size-capped, strictly decoded, and never able to lead out of their folder."""
+"""Label files as data: capped, strictly decoded, and never able to lead out of their folder."""
 
 import json
 import os
@@ -16,11 +16,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".g
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
-def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
-
-    AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`, `file.encoding`.
-    """
+def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
+    """A file's bytes. AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`."""
     try:
         if not path.is_file():
             raise AnnotationError("there is no such file", code="file.not_found", path=path)
@@ -32,11 +29,18 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
                 path=path,
                 hint="split the file",
             )
-        raw = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as error:
         raise AnnotationError(str(error), code="file.unreadable", path=path) from error
+
+
+def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark.
+
+    AnnotationError: those of `read_bytes`, and `file.encoding` with the place.
+    """
     try:
-        return raw.decode("utf-8-sig")
+        return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise AnnotationError(
             "the file is not UTF-8",

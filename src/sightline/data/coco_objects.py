@@ -1,0 +1,132 @@
+"""One annotation of a COCO file: checked, and gathered into the objects of an image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sightline.data import masks
+from sightline.data.checks import Box, check_box, is_number
+from sightline.data.records import Objects, Segment, Skeleton
+from sightline.data.segments import parse_segment
+from sightline.errors import AnnotationError
+from sightline.types import Size
+
+
+@dataclass(frozen=True)
+class Row:
+    """One object; `label` and `id` are filled in by the reader."""
+
+    box: Box
+    crowd: bool
+    area: float
+    difficult: bool
+    segment: Segment | None
+    keypoints: np.ndarray | None
+    label: int = 0
+    id: int = 0
+
+
+def parse_row(row: dict[str, Any], size: Size, points: int) -> tuple[Row, float]:
+    """An annotation on an image of `size`, with `points` keypoints where it has any, and by how
+    many pixels its box reached out of the image.
+
+    AnnotationError with a pointer inside the annotation.
+    """
+    segment = _at("/segmentation", parse_segment, row.get("segmentation"), size)
+    box, excess = _at("/bbox", _box, row.get("bbox"), size, segment)
+    crowd = row.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise AnnotationError(f"{crowd!r} is neither 0 nor 1", code="crowd", pointer="/iscrowd")
+    keypoints = row.get("keypoints")
+    return (
+        Row(
+            box,
+            bool(crowd),
+            _at("/area", _area, row.get("area"), (box, segment), size),
+            bool(row.get("difficult", 0)),
+            segment,
+            None if keypoints is None else _at("/keypoints", _keypoints, keypoints, points, size),
+        ),
+        excess,
+    )
+
+
+def _at(pointer: str, parse: Any, *values: Any) -> Any:
+    """What `parse` makes of the values; its errors get the pointer."""
+    try:
+        return parse(*values)
+    except AnnotationError as error:
+        error.pointer = pointer
+        raise
+
+
+def _box(value: Any, size: Size, segment: Segment | None) -> tuple[Box, float]:
+    """xywh as a checked xyxy box; where there is none, the one around the mask."""
+    if value is None and segment is not None:
+        return check_box(masks.box_of(segment, size), size)
+    if not isinstance(value, list) or len(value) != 4:
+        raise AnnotationError(f"{str(value)[:80]} is no x, y, width, height", code="box.format")
+    if not all(is_number(number) for number in value):
+        raise AnnotationError(f"{str(value)[:80]} are no finite numbers", code="box.not_finite")
+    x, y, width, height = value
+    return check_box((float(x), float(y), float(x + width), float(y + height)), size)
+
+
+def _area(value: Any, shape: tuple[Box, Segment | None], size: Size) -> float:
+    """The area as given; where there is none, that of the mask, else of the box."""
+    if value is not None:
+        if not is_number(value) or value < 0:
+            raise AnnotationError(f"{str(value)[:80]} is no area", code="area")
+        return float(value)
+    (x1, y1, x2, y2), segment = shape
+    if segment is not None:
+        return float(masks.area(segment, size))
+    return (x2 - x1) * (y2 - y1)
+
+
+def _keypoints(value: Any, points: int, size: Size) -> np.ndarray:
+    """x, y, visibility of each point; COCO's visibilities are 0, 1 and 2."""
+    if not isinstance(value, list) or len(value) != 3 * points:
+        count = len(value) if isinstance(value, list) else "no list of"
+        raise AnnotationError(
+            f"{count} numbers for {points} keypoints, not {3 * points}", code="keypoints.length"
+        )
+    if not all(is_number(number) for number in value):
+        raise AnnotationError("a keypoint is no finite number", code="keypoints.not_finite")
+    if any(seen not in (0, 1, 2) for seen in value[2::3]):
+        raise AnnotationError(
+            "a keypoint's visibility is not 0, 1 or 2", code="keypoints.visibility"
+        )
+    array = np.array(value, np.float64).reshape(points, 3)
+    side = max(size)
+    seen = array[array[:, 2] > 0, :2]
+    if len(seen) and (seen.min() < -side or seen.max() > 2 * side):
+        raise AnnotationError(
+            f"a keypoint lies further than {side} pixels outside its image",
+            code="keypoints.outside",
+        )
+    array[array[:, 2] == 0] = 0  # where nothing is labelled there is no place either
+    return array.astype(np.float32)
+
+
+def gather(rows: Sequence[Row], skeleton: Skeleton | None) -> Objects:
+    """The objects of one image; with a skeleton, those without keypoints get unlabelled ones."""
+    keypoints = None
+    if skeleton is not None:
+        keypoints = np.zeros((len(rows), len(skeleton.points), 3), np.float32)
+        for i, row in enumerate(rows):
+            if row.keypoints is not None:
+                keypoints[i] = row.keypoints
+    segments = tuple(row.segment for row in rows)
+    return Objects(
+        boxes=np.array([row.box for row in rows], np.float32).reshape(-1, 4),
+        labels=np.array([row.label for row in rows], np.int64),
+        crowd=np.array([row.crowd for row in rows], bool),
+        ids=np.array([row.id for row in rows], np.int64),
+        area=np.array([row.area for row in rows], np.float32),
+        difficult=np.array([row.difficult for row in rows], bool),
+        segments=segments if any(s is not None for s in segments) else None,
+        keypoints=keypoints,
+    )

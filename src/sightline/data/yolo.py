@@ -1,0 +1,186 @@
+"""YOLO's text labels: `images/…/a.jpg` beside `labels/…/a.txt`, and a `data.yaml`.
+
+A line is `class x y w h`, the box's centre and sides as shares of the upright image, or
+`class x1 y1 x2 y2 x3 y3 …`, an outline, whose box is the one around it; a file may mix both.
+An image without a label file, or with an empty one, is an image without objects.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sightline import images as pictures
+from sightline.data import masks
+from sightline.data.checks import Box, Checks, OnBad, check_box
+from sightline.data.reading import contained, is_image_name, list_folder, read_text
+from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
+from sightline.data.yolo_yaml import YoloConfig, read_config
+from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.types import Size
+
+SLACK = 1e-3
+"""By how much a share may leave 0 … 1: what tools lose in rounding."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    label: int
+    box: Box
+    segment: Segment | None
+    excess: float
+
+
+def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset:
+    """The images of one split of a `data.yaml`, or of all where `split` is None.
+
+    AnnotationError with every fault, file and line; with `on_bad="skip"` bad lines and images that
+    cannot be read are dropped and told in `skipped`.
+    """
+    config = read_config(yaml)
+    checks = Checks(on_bad)
+    root = yaml.parent
+    paths: list[Path] = []
+    for name in config.splits if split is None else (split,):
+        if name not in config.splits:
+            raise DatasetError(f"there is no split {name!r}", code="dataset.split", path=yaml)
+        for place in config.splits[name]:
+            paths += _listed(place, root, checks)
+    examples = [_example(path, config, checks) for path in dict.fromkeys(paths)]
+    return Dataset(
+        examples=tuple(example for example in examples if example is not None),
+        classes=config.names,
+        category_ids=config.ids,
+        skeleton=None,
+        name=root.name,
+        root=root,
+        split=split,
+        skipped=checks.finish(),
+    )
+
+
+def _listed(place: Path, root: Path, checks: Checks) -> list[Path]:
+    """The images of a folder, sub-folders included, or of a text file that lists them."""
+    if place.is_dir():
+        found = [path for path in sorted(place.rglob("*")) if is_image_name(path)]
+        _check_pairs(place, root, found, checks)
+        return found
+    if place.suffix != ".txt":
+        raise DatasetError("there is no such folder", code="dataset.missing", path=place)
+    answer = []
+    for number, line in enumerate(read_text(place).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            path = contained(root, line.strip().removeprefix("./"))
+            if not path.is_file():
+                raise AnnotationError("there is no such image", code="image.missing")
+            answer.append(path)
+        except AnnotationError as error:
+            checks.add_error(error, place, f"line {number}")
+    return answer
+
+
+def _check_pairs(folder: Path, root: Path, images: list[Path], checks: Checks) -> None:
+    """Two images for one label file, and label files without an image, are faults."""
+    stems: dict[Path, Path] = {}
+    for path in images:
+        stem = path.with_suffix("")
+        if stem in stems:
+            message = f"{stems[stem].name} and {path.name} share one label file"
+            checks.add("image.ambiguous", message, path, None, "rename one of them")
+        stems.setdefault(stem, path)
+    labels = label_path(folder / "x.jpg", root).parent
+    if labels == folder:
+        return
+    for path in list_folder(labels):
+        if path.suffix == ".txt" and folder / path.stem not in stems and path.stem != "classes":
+            checks.add("image.missing", f"no image in {folder} has this name", path, None)
+
+
+def label_path(image: Path, root: Path) -> Path:
+    """Where an image's labels lie: under `root`, with "labels" for the path's last "images"; beside
+    the image where its path has none.
+    """
+    parts = list(image.relative_to(root).parent.parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    return root.joinpath(*parts, f"{image.stem}.txt")
+
+
+def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
+    try:
+        root = config.path.parent
+        key = path.relative_to(root).with_suffix("").as_posix()
+        contained(root, path.relative_to(root).as_posix())
+        size = pictures.read_size(path)
+        labels = label_path(path, root)
+        text = read_text(labels) if labels.exists() else ""
+    except ImageError as error:
+        checks.add(error.code, error.message, path, None, error.hint)
+        return None
+    except AnnotationError as error:
+        checks.add_error(error, path, None)
+        return None
+    index = {number: i for i, number in enumerate(config.ids)}
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found = _parse(line.split(), size, index)
+        except AnnotationError as error:
+            checks.add_error(error, labels, f"line {number}")
+            continue
+        if found.excess > 1:
+            message = f"the box reached {found.excess:.1f} pixels out of its image and was cut"
+            checks.repair("box.clipped", message, labels, f"line {number}")
+        lines.append(found)
+    segments = [line.segment for line in lines]
+    objects = Objects.of(
+        [line.box for line in lines],
+        [line.label for line in lines],
+        segments if any(s is not None for s in segments) else None,
+    )
+    if objects.segments is not None:
+        for i, segment in enumerate(objects.segments):
+            if segment is not None:
+                objects.area[i] = masks.area(segment, size)
+    return Example(path, key, size, objects)
+
+
+def _parse(words: list[str], size: Size, index: dict[int, int]) -> _Line:
+    """One label line; errors without a place."""
+    if not words[0].isascii() or not words[0].isdigit() or len(words[0]) > 9:
+        raise AnnotationError(f"{words[0][:40]!r} is no class id", code="yolo.class")
+    key = int(words[0])
+    if key not in index:
+        raise AnnotationError(f"there is no class {key}", code="yolo.class")
+    try:
+        values = [float(word) for word in words[1:]]
+    except ValueError as error:
+        raise AnnotationError(str(error), code="yolo.number") from error
+    if not all(math.isfinite(value) for value in values):
+        raise AnnotationError("a share is not finite", code="yolo.number")
+    if len(values) != 4 and (len(values) < 6 or len(values) % 2):
+        raise AnnotationError(
+            f"{len(words)} columns are neither a box (5) nor an outline (odd, from 7)",
+            code="yolo.columns",
+        )
+    if any(not -SLACK <= value <= 1 + SLACK for value in values):
+        raise AnnotationError(
+            "a share lies outside 0 … 1",
+            code="yolo.range",
+            hint="divide pixels by the image's size",
+        )
+    height, width = size
+    segment = None
+    if len(values) == 4:
+        x, y, w, h = (v * s for v, s in zip(values, (width, height) * 2, strict=True))
+        box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    else:
+        segment = Polygons((np.array(values).reshape(-1, 2) * [width, height],))
+        box = masks.box_of(segment, size)
+    checked, excess = check_box(box, size)
+    return _Line(index[key], checked, segment, excess)
