@@ -7,8 +7,8 @@ import numpy
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
+from sightline.ops.resample import resample
 from sightline.types import Batch, Frame, Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -49,31 +49,36 @@ class Preparation:
 
     def normalise(self, pixels: UInt8[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
         """0–255 bytes as the network wants them: (x / 255 − mean) / std."""
-        return self._shift(pixels.float())
+        gain, bias = (colour.view(3, 1, 1) for colour in self._colours(pixels.device))
+        return torch.addcmul(bias, pixels.float(), gain)
 
-    def _shift(self, values: Tensor) -> Tensor:
-        std = torch.tensor(self.std, device=values.device).view(3, 1, 1)
-        mean = torch.tensor(self.mean, device=values.device).view(3, 1, 1)
-        return torch.addcmul(-mean / std, values, 1 / (255 * std))
+    def _colours(self, device: torch.device) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+        """Gain and bias of each channel: normalised = gain · byte + bias."""
+        mean, std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
+        return 1 / (255 * std), -mean / std
 
     def __call__(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
         """A batch of images that all get the same prepared size.
 
-        Raises ValueError for images of different sizes: `pipeline.detect` sorts them.
+        Raises ValueError for images of different sizes (`pipeline.detect` sorts them), and for
+        anything that is no (3, H, W) uint8 tensor: `sightline.images.read` makes one.
         """
         if not images:
             raise ValueError("a batch holds at least one image")
+        for image in images:
+            if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+                raise ValueError(f"not a (3, H, W) uint8 image: {image.dtype} {tuple(image.shape)}")
+            if 0 in image.shape:
+                raise ValueError(f"an image without pixels: {tuple(image.shape)}")
         originals = [(image.shape[1], image.shape[2]) for image in images]
         sizes = {self.padded(self.resized(size)) for size in originals}
         if len(sizes) > 1:
             raise ValueError(f"images of one batch must get one prepared size, not {sizes}")
         (height, width), frames = sizes.pop(), []
-        pixels = torch.zeros(len(images), 3, height, width, device=images[0].device)
+        pixels = torch.empty(len(images), 3, height, width, device=images[0].device)
+        gain, bias = self._colours(pixels.device)
         for row, (image, size) in enumerate(zip(images, originals, strict=True)):
-            h, w = self.resized(size)
-            values = image[None].float()
-            if (h, w) != size:
-                values = F.interpolate(values, (h, w), mode="bilinear", align_corners=False)
-            pixels[row, :, :h, :w] = self._shift(values[0])
-            frames.append(Frame(original=size, resized=(h, w)))
+            resized = self.resized(size)
+            resample(image, pixels[row], resized, gain, bias)
+            frames.append(Frame(original=size, resized=resized))
         return Batch(pixels, tuple(frames))
