@@ -52,7 +52,7 @@ class Augmentation:
     saturation: float = 0.4
     hue: float = 0.02
     mosaic: float = 0.5
-    mosaic_scale: tuple[float, float] = (0.4, 1.0)
+    mosaic_scale: tuple[float, float] = (0.5, 1.3)
     mixup: float = 0.0
     mixup_alpha: float = 8.0
     copy_paste: float = 0.0

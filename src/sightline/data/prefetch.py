@@ -36,8 +36,11 @@ class _Pool(Generic[Job, Result]):
                 return None
             try:
                 number, job = next(self.jobs)
-            except StopIteration:
+            except BaseException as error:
                 self.count = self.claimed + len(self.running) + len(self.done)
+                if not isinstance(error, StopIteration):
+                    self.done[self.count] = error
+                    self.count += 1
                 self.changed.notify_all()
                 return None
             self.running[number] = job
@@ -86,8 +89,10 @@ def prefetch(
                 end = time.monotonic() + timeout
                 while pool.claimed not in pool.done and pool.claimed != pool.count:
                     if not pool.changed.wait(end - time.monotonic()):
+                        late = pool.running.get(pool.claimed)
+                        name = "the list of jobs" if late is None else what(late)
                         raise ResourceError(
-                            f"no answer in {timeout:g} s from {what(pool.running[pool.claimed])}",
+                            f"no answer in {timeout:g} s from {name}",
                             code="loader.timeout",
                             hint="is the disk reachable?",
                         )

@@ -143,11 +143,13 @@ class Keep:
         self, whole: Float[ndarray, "N 4"], left: Float[ndarray, "N 4"], crowd: Bool[ndarray, "N"]
     ) -> Bool[ndarray, "N"]:
         """Which of the boxes stay, given all of each and what is left of it."""
+        finite = np.isfinite(whole).all(axis=1)
+        whole, left = (np.where(finite[:, None], boxes, 0) for boxes in (whole, left))
         sides, all_sides = left[:, 2:] - left[:, :2], whole[:, 2:] - whole[:, :2]
         before, after = all_sides.prod(axis=1), sides.prod(axis=1)
         smallest = sides.min(axis=1, initial=np.inf)
         good = (after >= self.min_visible * before) & (smallest >= self.min_size)
-        seen: ndarray = np.isfinite(whole).all(axis=1) & (smallest > 0) & (good | crowd)
+        seen: ndarray = finite & (smallest > 0) & (good | crowd)
         return seen
 
 
