@@ -89,7 +89,7 @@ def _combined(faults: Sequence[Fault]) -> AnnotationError:
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value read from a file is a finite number (true and false are none)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not int and type(value) is not float:
         return False
     try:
         return math.isfinite(value)

@@ -6,7 +6,7 @@ Missing `iscrowd` is 0, a missing `area` is computed from the mask, else the box
 from the image's header. Boxes are cut at the image's edge. `[]` and null mean "no mask".
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -14,7 +14,7 @@ from sightline import images as pictures
 from sightline.data.checks import Checks, OnBad, is_number
 from sightline.data.coco_export import to_coco, write_coco
 from sightline.data.coco_layout import CocoSource, image_folder
-from sightline.data.coco_objects import Row, gather, parse_row
+from sightline.data.coco_objects import Place, Row, gather, parse_row
 from sightline.data.reading import contained, read_json
 from sightline.data.records import Dataset, Example, Skeleton
 from sightline.data.skeletons import skeleton
@@ -253,9 +253,10 @@ def _annotations(
             image = listed[image_id]
             if not image.path.parts:
                 continue  # its image is a fault already
-            item, excess = parse_row(row, image.size, points)
-            label = categories.index[category]
-            image.rows.append(replace(item, label=label, id=key if isinstance(key, int) else i + 1))
+            number = key if isinstance(key, int) else i + 1
+            place = Place(categories.index[category], number, image.size, points)
+            item, excess = parse_row(row, place)
+            image.rows.append(item)
             if excess > 1:
                 message = f"the box reached {excess:.1f} pixels out of its image and was cut"
                 checks.repair("box.clipped", message, path, f"/annotations/{i} (id {key})")

@@ -16,7 +16,7 @@ from sightline.types import Size
 
 @dataclass(frozen=True)
 class Row:
-    """One object; `label` and `id` are filled in by the reader."""
+    """One object of an image."""
 
     box: Box
     crowd: bool
@@ -24,16 +24,28 @@ class Row:
     difficult: bool
     segment: Segment | None
     keypoints: np.ndarray | None
-    label: int = 0
-    id: int = 0
+    label: int
+    id: int
 
 
-def parse_row(row: dict[str, Any], size: Size, points: int) -> tuple[Row, float]:
-    """An annotation on an image of `size`, with `points` keypoints where it has any, and by how
-    many pixels its box reached out of the image.
+@dataclass(frozen=True)
+class Place:
+    """What the file as a whole says of one annotation: its class, its id, its image's size, and how
+    many keypoints the classes have.
+    """
+
+    label: int
+    id: int
+    size: Size
+    points: int
+
+
+def parse_row(row: dict[str, Any], place: Place) -> tuple[Row, float]:
+    """A checked annotation, and by how many pixels its box reached out of the image.
 
     AnnotationError with a pointer inside the annotation.
     """
+    size = place.size
     segment = _at("/segmentation", parse_segment, row.get("segmentation"), size)
     box, excess = _at("/bbox", _box, row.get("bbox"), size, segment)
     crowd = row.get("iscrowd", 0)
@@ -47,7 +59,11 @@ def parse_row(row: dict[str, Any], size: Size, points: int) -> tuple[Row, float]
             _at("/area", _area, row.get("area"), (box, segment), size),
             bool(row.get("difficult", 0)),
             segment,
-            None if keypoints is None else _at("/keypoints", _keypoints, keypoints, points, size),
+            None
+            if keypoints is None
+            else _at("/keypoints", _keypoints, keypoints, place.points, size),
+            place.label,
+            place.id,
         ),
         excess,
     )
