@@ -1,4 +1,4 @@
-"""What an augmented training picture costs, in milliseconds on one core.
+"""What an augmented training picture costs, in milliseconds of one core (CPU time).
 
     python benchmarks/loader.py [--data FOLDER] [--size 320]
 
@@ -48,21 +48,21 @@ def photographs(folder: Path) -> Dataset:
 def measure(dataset: Dataset, size: int, batch: int = 8, batches: int = 40) -> None:
     plain = Loader(dataset, Augmentation.none(), batch, seed=0)
     plain.batch(0, size)  # compiles
-    begin, known = time.perf_counter(), len(plain.pictures)
+    begin, known = time.process_time(), len(plain.pictures)
     for row in range(len(dataset)):
         plain.pictures[row]
     decoded = max(len(dataset) - known, 1)
-    print(f"decode (once)              {(time.perf_counter() - begin) / decoded * 1e3:6.2f} ms")
+    print(f"decode (once)              {(time.process_time() - begin) / decoded * 1e3:6.2f} ms")
     for name, recipe in RECIPES.items():
         loader = Loader(dataset, recipe, batch, seed=0)
         loader.pictures = plain.pictures
         loader.batch(0, size)
         best = np.inf
-        for repeat in range(3):  # the machine may be busy: the best of three
-            begin = time.perf_counter()
+        for repeat in range(3):  # caches may be cold: the best of three
+            begin = time.process_time()
             for step in range(batches):
                 loader.batch(repeat * batches + step, size)
-            best = min(best, (time.perf_counter() - begin) / batches / batch)
+            best = min(best, (time.process_time() - begin) / batches / batch)
         print(f"{name:26} {best * 1e3:6.2f} ms an image")
 
 

@@ -15,8 +15,17 @@ from sightline.ops import warp
 PAINTS = np.array(
     [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255], [0, 255, 255]], np.uint8
 )
-BOXES = np.array([[30, 40, 110, 120], [150, 20, 260, 100], [60, 150, 130, 230],
-                  [190, 130, 280, 220], [300, 60, 360, 200], [20, 250, 330, 300]], float)  # fmt: skip
+BOXES = np.array(
+    [
+        [30, 40, 110, 120],
+        [150, 20, 260, 100],
+        [60, 150, 130, 230],
+        [190, 130, 280, 220],
+        [300, 60, 360, 200],
+        [20, 250, 330, 300],
+    ],
+    float,
+)
 PLAIN = Augmentation(brightness=0, contrast=0, saturation=0, hue=0, mosaic=0)
 SIZE = 320
 
@@ -213,8 +222,15 @@ def test_too_many_masks_are_refused_before_memory_runs_out() -> None:
 
 
 @pytest.mark.parametrize("stencilled", [False, True])
-@pytest.mark.parametrize("affine", [(0.8, -10.3, 0.9, 20.2), (-1.3, 110.1, 1.1, -13.0),
-                                    (-0.66, 60.0, 0.6, 0.0), (3.0, 40.0, 30.0, -100.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "affine",
+    [
+        (0.8, -10.3, 0.9, 20.2),
+        (-1.3, 110.1, 1.1, -13.0),
+        (-0.66, 60.0, 0.6, 0.0),
+        (3.0, 40.0, 30.0, -100.0),
+    ],
+)
 def test_painting_equals_its_definition(affine: tuple[float, ...], stencilled: bool) -> None:
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (61, 81, 3), dtype=np.uint8)
