@@ -218,9 +218,7 @@ def test_damaged_states(drawn: Dataset, tmp_path: Path) -> None:
         train(new(), drawn, brief(), out, resume=True, run=QUIET)
 
 
-def test_no_memory_left(
-    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_memory_left(drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def loss(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
 

@@ -1,4 +1,4 @@
-"""Batches in the order of a recipe: the right size at the right time, mixed images until the calm."""
+"""Batches in the order of a recipe: the size that is due, mixed images until the calm."""
 
 import copy
 import dataclasses

@@ -52,6 +52,7 @@ def train(
     recipe: Recipe,
     out: Path,
     validation: Dataset | None = None,
+    *,
     resume: bool = False,
     run: Run = Run(),
 ) -> Path:

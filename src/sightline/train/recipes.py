@@ -103,26 +103,35 @@ RECIPES: dict[str, Recipe] = {
         evaluate_every=0.05,
         threads=1,
         balance=0.05,
-        augmentation=Augmentation(),
+        augmentation=Augmentation(masks=False),
     ),
 }
 """Name → recipe; `retinanet_mobilenet_v2` is that of the embedded weights."""
 
 
-def default_for(model: str, dataset: Dataset) -> Recipe:
-    """A recipe for a user's own data: fine-tune what is there, longer where images are few.
+def named(name: str) -> Recipe:
+    """A recipe of the package; UsageError (`usage.unknown_recipe`) with the nearest name."""
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(RECIPES)}"
+    raise UsageError(f"no recipe is called {name!r}", code="usage.unknown_recipe", hint=hint)
 
-    From 1,500 to 40,000 images are shown in all, the data set at least 6 times.
+
+def default_for(model: str, dataset: Dataset, start: str | None = "embedded") -> Recipe:
+    """A recipe for a user's own data: fine-tune what is there, in more epochs where images are few.
+
+    About 16,000 images are shown in all, the data set 6 to 100 times.
     """
-    images = max(1, len(dataset))
-    epochs = min(100.0, max(6.0, 12000 / images))
+    epochs = min(100.0, max(6.0, 16000 / max(1, len(dataset))))
     return Recipe(
         model=model,
+        start=start,
         epochs=round(epochs, 1),
         learning_rate=5e-4,
         warmup_steps=100,
-        sizes=((0.3, 256), (0.7, 384)),
-        patience=6,
+        augmentation=Augmentation(masks="mask" in model),
+        balance=0.1,
     )
 
 

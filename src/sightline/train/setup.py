@@ -1,4 +1,4 @@
-"""Before the first step: is everything there that a run needs, and what is written down about it."""
+"""Before the first step: is all there that a run needs; and what is written down about it."""
 
 import dataclasses
 import difflib
@@ -33,7 +33,7 @@ FREE = ("workers", "log_steps", "save_seconds", "threads")
 def check_data(
     detector: Any, dataset: Dataset, validation: Dataset | None, say: Say
 ) -> Dataset | None:
-    """The validation set to use, None where it has no images; DatasetError for what cannot serve."""
+    """The validation set, None where it has no images; DatasetError for data that cannot serve."""
     if len(dataset) == 0:
         raise DatasetError("no images to train on", code="dataset.empty", path=dataset.root)
     _agree(detector.classes, dataset, "the detector")

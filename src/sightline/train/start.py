@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sightline import catalogue, checkpoint
 from sightline.errors import UsageError, WeightsError
+from sightline.nets import weights
 from sightline.train.recipes import Recipe
 from sightline.train.setup import Say
 
@@ -17,37 +19,64 @@ EMBEDDED = Path(__file__).resolve().parents[1] / "weights"
 def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
     """A detector for `classes` with the weights that the recipe starts from; says what was done.
 
-    A checkpoint of other classes gives all but the parts whose shape depends on the classes.
-    Raises WeightsError and UsageError.
+    `recipe.start` is None, "embedded", a checkpoint, a file of a backbone in a published layout,
+    or the name of published weights, which alone may be fetched. A checkpoint of other classes
+    gives all but the parts whose shape depends on the classes. Raises WeightsError and UsageError.
     """
+    torch.manual_seed(recipe.seed)
     detector: Any = catalogue.build(recipe.model, classes)
     if recipe.start is None:
         say("start: random weights")
         return detector
-    path = EMBEDDED / catalogue.resolve(recipe.model) if recipe.start == "embedded" else None
-    if path is None:
+    if recipe.start in weights.PUBLISHED:
+        path = weights.load_named(detector.encoder.backbone, recipe.start)
+        say(f"start: backbone from {path}, the rest random")
+        return detector
+    if recipe.start == "embedded":
+        path = embedded(recipe.model)
+        if not path.exists():
+            raise UsageError(
+                f"no weights of {recipe.model} come with the package",
+                code="train.start",
+                hint="give --start FILE, or --start none",
+            )
+    else:
         path = Path(recipe.start)
-        if path.suffix == ".safetensors" and not path.with_suffix(".json").exists():
-            return _backbone(detector, path, say)
-    elif not path.with_name(f"{path.name}.safetensors").exists():
-        raise UsageError(
-            f"no weights of {recipe.model} come with the package",
-            code="train.start",
-            hint="give --start FILE, or --start none",
-        )
-    _carry(detector, checkpoint.read(path), recipe.model, say)
+    if path.is_dir() or path.with_suffix(".json").exists():
+        _carry(detector, checkpoint.read(path), recipe.model, say)
+    else:
+        _load_backbone(detector, path)
+        say(f"start: backbone from {path}, the rest random")
     return detector
 
 
-def _backbone(detector: Any, path: Path, say: Say) -> Any:
-    """Load a file of a published backbone."""
-    if not path.exists():
-        raise WeightsError("no such file", code="weights.not_found", path=path)
-    from sightline.nets import weights
+def embedded(model: str) -> Path:
+    """Where the weights of a model would lie in the package; they may not be there."""
+    return EMBEDDED / f"{catalogue.resolve(model)}.safetensors"
 
-    weights.load_backbone(detector.encoder.backbone, path)
-    say(f"start: backbone from {path}, the rest random")
-    return detector
+
+def _load_backbone(detector: Any, path: Path) -> None:
+    """Load a file of a published backbone, in whichever layout fits it."""
+    found = weights.read_state(path)
+    fault: WeightsError | None = None
+    for published in weights.PUBLISHED.values():
+        if published.class_layer is None:
+            try:
+                backbone, ignore = detector.encoder.backbone, published.ignore
+                weights.load_published(backbone, found, published.layout, ignore=ignore, path=path)
+            except WeightsError as error:
+                if error.code != "weights.architecture":
+                    raise
+                fault = error
+            else:
+                return
+    assert fault is not None
+    raise WeightsError(
+        f"no published layout of this file fits the backbone of {type(detector).__name__}",
+        code="weights.architecture",
+        path=path,
+        hint=f"known are {', '.join(weights.PUBLISHED)}",
+    ) from fault
 
 
 def _carry(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) -> None:

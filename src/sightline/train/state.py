@@ -104,9 +104,11 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Ten
         if name.startswith("optimizer/"):
             _, number, key = name.split("/")
             parameter = parameters[int(number)]
-            if value.shape == parameter.shape and value.ndim:
-                value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-            state.setdefault(int(number), {})[key] = value
+            moment = value.ndim > 0 and value.shape == parameter.shape
+            laid = (
+                torch.empty_like(parameter, requires_grad=False).copy_(value) if moment else value
+            )
+            state.setdefault(int(number), {})[key] = laid
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

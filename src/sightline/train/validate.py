@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from sightline.data.records import Dataset
+from sightline.evaluate import evaluate, predict
 from sightline.train.recipes import Recipe
 
 
@@ -13,12 +14,9 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
 
     Runs in bf16 where the training does, and leaves every random generator as it was.
     """
-    from sightline import evaluate
-    from sightline.evaluate import detection
-
     with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-        results = evaluate.predict(model, validation)
-    report = detection.evaluate(validation, results).to_json()
+        results = predict(model, validation)
+    report = evaluate(validation, results).to_json()
     return {
         key: value
         for key, value in report.items()

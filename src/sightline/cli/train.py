@@ -1,0 +1,137 @@
+"""`sightline train`: teach a model on a folder of labelled images."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sightline.data.records import Dataset
+    from sightline.train.recipes import Recipe
+
+LENGTHS = ("epochs", "steps", "minutes")
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC or YOLO.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    model: Annotated[str, typer.Option(help="Model of the catalogue.")] = "retinanet",
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of the package; without it, fine-tuning.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length: batches.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Length: minutes of training.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images, all along.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Weights to start from: a file, embedded, or none.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that prepare images.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="ONNX network to learn from too.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split to train on.")] = None,
+    on_bad: Annotated[str, typer.Option(help="Faulty labels: error, or skip.")] = "error",
+    no_validate: Annotated[bool, typer.Option("--no-validate", help="No evaluation.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Resume with other settings or data.")
+    ] = False,
+    stop_after: Annotated[
+        float | None, typer.Option(help="Pause after so many minutes; --resume goes on.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Train MODEL on DATA; the best weights are then OUT/best.safetensors."""
+    from sightline import catalogue
+    from sightline.train.loop import Run
+    from sightline.train.loop import train as run_training
+    from sightline.train.start import begin
+
+    given = [f"{name}={value!r}" for name, value in _plain(locals()).items() if value is not None]
+    if size is not None:
+        given.append(f"sizes=((1.0, {size}),)")
+    if teacher is not None:
+        given.append(f"teacher={str(teacher)!r}")
+    dataset, validation = _data(data, split, not no_validate, on_bad)
+    name = catalogue.resolve(model)
+    chosen = _recipe(name, recipe, dataset, [*given, *(settings or [])])
+
+    def say(message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    counts = f"{len(dataset)} images to train on, {len(dataset.classes)} classes"
+    say(f"{counts}, {len(validation) if validation else 'no'} images to evaluate on")
+    detector = begin(chosen, dataset.classes, say)
+    options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say)
+    try:
+        best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=options)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    if as_json:
+        figures = json.loads(best.with_suffix(".json").read_text())["figures"]
+        print(json.dumps({"checkpoint": str(best), "figures": figures}))
+    else:
+        print(best)
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    """Those options that are settings of a recipe under the same name."""
+    names = (*LENGTHS, "batch", "seed", "start", "threads", "workers")
+    plain = {name: values[name] for name in names}
+    if plain["start"] == "none":
+        plain["start"] = None
+        return plain | {"start": _NONE}
+    return plain
+
+
+class _None:
+    """Prints as None, but is not: the setting `start=None` was asked for."""
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+_NONE = _None()
+
+
+def _recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
+    """The recipe named, or the default for these data, with the settings given."""
+    from sightline.train import recipes, start
+
+    if name is not None:
+        return recipes.changed(recipes.named(name), [f"model={model!r}", *settings])
+    origin = "embedded" if start.embedded(model).exists() else None
+    return recipes.changed(recipes.default_for(model, dataset, origin), settings)
+
+
+def _data(
+    folder: Path, split: str | None, validate: bool, on_bad: str
+) -> tuple[Dataset, Dataset | None]:
+    """The images to train on and, where the folder has them, others to evaluate on."""
+    from sightline.data import default_split, open_dataset, splits
+    from sightline.errors import DatasetError, UsageError
+
+    if on_bad not in ("error", "skip"):
+        raise UsageError(f"--on-bad is error or skip, not {on_bad!r}", code="usage.on_bad")
+    mode = "skip" if on_bad == "skip" else "error"
+    name = split or default_split(folder, "train")
+    dataset = open_dataset(folder, name, on_bad=mode)
+    if not validate or not splits(folder):
+        return dataset, None
+    try:
+        other = default_split(folder, "val")
+    except DatasetError:
+        return dataset, None
+    if other == name:
+        return dataset, None
+    return dataset, open_dataset(folder, other, on_bad=mode)

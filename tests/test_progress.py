@@ -1,0 +1,54 @@
+"""The progress bar."""
+
+import io
+
+from sightline.progress import Bar, clock_text, track
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_silent_away_from_a_terminal() -> None:
+    stream = io.StringIO()
+    with Bar(3, "images", stream=stream) as shown:
+        for _ in range(3):
+            shown.advance()
+    assert stream.getvalue() == ""
+
+
+def test_drawn_in_a_terminal() -> None:
+    stream = Terminal()
+    with Bar(4, "images", stream=stream) as shown:
+        shown.advance(2, "loss 0.5")
+    text = stream.getvalue()
+    assert "images" in text
+    assert " 50%" in text
+    assert "loss 0.5" in text
+    assert text.endswith("\n")
+
+
+def test_time_left_is_judged_by_what_was_done_since_the_start() -> None:
+    shown = Bar(100, "steps", start=50, stream=io.StringIO())
+    assert "< ?" in shown.line()
+    shown._began -= 10
+    shown.to(60)
+    assert "0:10 < 0:40" in shown.line()
+    assert len(shown.line(30)) == 29
+
+
+def test_without_a_total_a_count() -> None:
+    shown = Bar(None, "images", stream=io.StringIO())
+    shown.advance(7)
+    assert shown.line().startswith("images 7 in 0:00")
+
+
+def test_clock() -> None:
+    assert [clock_text(x) for x in (-5, 0, 61, 3600, 36125)] == [
+        "0:00", "0:00", "1:01", "1:00:00", "10:02:05",
+    ]  # fmt: skip
+
+
+def test_track_gives_the_same_items() -> None:
+    assert list(track([3, 1, 2], "images")) == [3, 1, 2]

@@ -1,0 +1,89 @@
+"""Recipes: what may stand in one, and settings from the command line."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from training_world import brief, draw_dataset
+
+from sightline.errors import UsageError
+from sightline.train.recipes import RECIPES, Recipe, changed, default_for, named
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 2.0}, "exactly one"),
+        ({"steps": None}, "exactly one"),
+        ({"steps": 0}, "more than 0"),
+        ({"batch": 0}, "batch"),
+        ({"optimizer": "lion"}, "adamw or sgd"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"ema": 1.0}, "ema"),
+        ({"sizes": ((0.5, 64),)}, "sum to 1"),
+        ({"sizes": ((1.0, 100),)}, "multiples of 32"),
+        ({"evaluate_every": 0.0}, "evaluate_every"),
+    ],
+)
+def test_recipes_that_make_no_sense(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        brief(**change)
+
+
+def test_settings() -> None:
+    recipe = changed(
+        brief(),
+        [
+            "batch=16",
+            "learning_rate=1",
+            "bf16=true",
+            "teacher=net.onnx",
+            "sizes=((0.5, 96), (0.5, 128))",
+            "augmentation.mosaic=0.25",
+            "augmentation.scale=(0.5, 2.0)",
+            "start=none",
+        ],
+    )
+    assert recipe.batch == 16
+    assert recipe.learning_rate == 1.0
+    assert recipe.bf16 is True
+    assert recipe.teacher == "net.onnx"
+    assert recipe.sizes == ((0.5, 96), (0.5, 128))
+    assert recipe.augmentation.mosaic == 0.25
+    assert recipe.augmentation.scale == (0.5, 2.0)
+    assert recipe.start is None
+    assert changed(recipe, ["minutes=3"]).steps is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("learning_rat=1", "did you mean learning_rate"),
+        ("augmentation.mozaic=1", "did you mean mosaic"),
+        ("batch=4.5", "batch cannot be"),
+        ("batch=true", "batch cannot be"),
+        ("bf16=3", "bf16 cannot be"),
+        ("augmentation=1", "no setting is called"),
+        ("batch", "no KEY=VALUE"),
+    ],
+)
+def test_settings_that_are_wrong(setting: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        changed(brief(), [setting])
+
+
+def test_recipes_are_plain_data_and_named() -> None:
+    for name, recipe in RECIPES.items():
+        assert recipe.model in name
+        fields = {f.name for f in dataclasses.fields(Recipe)}
+        assert recipe.to_json().keys() == fields
+    assert named("retinanet_mobilenet_v2").freeze == 1
+    with pytest.raises(UsageError, match="did you mean retinanet_mobilenet_v2"):
+        named("retinanet_mobilenet")
+
+
+def test_small_data_get_more_epochs(tmp_path: Path) -> None:
+    dataset = draw_dataset(tmp_path, 8)
+    assert default_for("retinanet", dataset).epochs == 100
+    many = dataclasses.replace(dataset, examples=dataset.examples * 1000)
+    assert default_for("retinanet", many).epochs == 6

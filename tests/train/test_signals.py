@@ -1,0 +1,116 @@
+"""Ending a run from outside, in a process of its own; and two runs in one folder."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sightline.errors import ResourceError
+from sightline.train import lock, state
+from sightline.train.lock import locked
+from sightline.train.signals import Stop
+
+RUNNER = """
+import sys
+from pathlib import Path
+from training_world import Tiny, brief, draw_dataset
+from sightline.train.loop import train
+out = Path(sys.argv[1])
+recipe = brief(steps=100_000, log_steps=1, workers=1)
+train(Tiny(), draw_dataset(out / "images"), recipe, out / "run")
+"""
+
+
+def start(folder: Path) -> "subprocess.Popen[str]":
+    """A run in a child process, some steps on its way."""
+    source = Path(__file__).resolve().parents[2] / "src"
+    path = os.pathsep.join([str(Path(__file__).parent), str(source), *sys.path])
+    child = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, str(folder)],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = folder / "run" / "log.jsonl"
+    for _ in range(1200):
+        if child.poll() is not None:
+            pytest.fail(f"the run ended early: {child.communicate()[1]}")
+        if log.exists() and len(log.read_text().splitlines()) > 3:
+            return child
+        time.sleep(0.05)
+    child.kill()
+    pytest.fail("the run did not begin in a minute")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT), (signal.SIGUSR1, 0)],
+)
+def test_a_signal_finishes_the_step_and_saves(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    child = start(tmp_path)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=60)
+    # Python itself turns a KeyboardInterrupt that nobody catches into the death by SIGINT
+    assert child.returncode in (status, 130 if number == signal.SIGINT else status)
+    assert "--resume" in errors
+    found = state.load(tmp_path / "run")
+    assert found is not None
+    assert found[1]["progress"]["step"] >= 3
+    assert not (tmp_path / "run" / lock.NAME).exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    child = start(tmp_path)
+    try:
+        with (
+            pytest.raises(ResourceError, match=f"process {child.pid} on") as caught,
+            locked(tmp_path / "run"),
+        ):
+            pass
+        assert caught.value.code == "resource.locked"
+    finally:
+        child.kill()
+        child.communicate()
+    # killed: the lock stays behind, and is known to be nobody's
+    assert (tmp_path / "run" / lock.NAME).exists()
+    with locked(tmp_path / "run"):
+        pass
+
+
+def test_a_lock_of_another_machine_or_a_reused_number(tmp_path: Path) -> None:
+    path = tmp_path / lock.NAME
+    me = {"pid": os.getpid(), "host": socket.gethostname(), "born": "1"}
+    path.write_text(json.dumps(me))
+    with locked(tmp_path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert not path.exists()
+    path.write_text(json.dumps({**me, "host": "elsewhere"}))
+    with pytest.raises(ResourceError, match="elsewhere"), locked(tmp_path):
+        pass
+
+
+def test_the_second_signal_ends_at_once() -> None:
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked
+        assert not stop.paused
+        with pytest.raises(SystemExit) as caught:
+            signal.raise_signal(signal.SIGTERM)
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_limit_in_seconds_is_a_pause() -> None:
+    stop = Stop(limit=0.0)
+    assert stop.asked
+    assert stop.paused
+    stop.raise_signal()
+    assert not Stop(limit=60.0).asked
