@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from sightline.data.records import Dataset, Example, Segment
@@ -197,18 +197,30 @@ def runs_of(masks: Bool[ndarray, "N H W"]) -> list[dict[str, Any]]:
 
 def _truth(dataset: Dataset, order: list[int]) -> Truth:
     objects = [dataset[i].objects for i in order]
+    points = _points([(o.keypoints, len(o)) for o in objects])
     return Truth(
         np.repeat(np.array(order, np.int64), [len(o) for o in objects]),
         _join([o.labels for o in objects], np.int64),
-        _join([o.boxes for o in objects], np.float64, (4,)),
-        _join([o.area for o in objects], np.float64),
+        as_written(_join([o.boxes for o in objects], np.float32, (4,))),
+        as_written(_join([o.area for o in objects], np.float32)),
         _join([o.crowd for o in objects], np.bool_),
         _join([o.difficult for o in objects], np.bool_),
         Shapes(
             _segments([(o.segments, len(o)) for o in objects]),
-            _points([(o.keypoints, len(o)) for o in objects]),
+            None if points is None else as_written(points.astype(np.float32)),
         ),
     )
+
+
+def as_written(values: Float32[ndarray, "*any"]) -> Float64[ndarray, "*any"]:
+    """The shortest decimals that these single-precision numbers stand for.
+
+    A label file's 473.07 is 473.0700073 in single precision; its reader meant 473.07, and where an
+    IoU lies exactly on a threshold the difference would count.
+    """
+    unique, place = np.unique(values, return_inverse=True)
+    decimals = unique.astype(np.str_).astype(np.float64)
+    return decimals[place].reshape(values.shape)
 
 
 def _found(rows: list[dict[str, Any]], order: list[int]) -> Found:
