@@ -9,7 +9,6 @@ import pickletools
 import stat
 import zipfile
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -119,23 +118,25 @@ def _check_zip(path: Path, size: int) -> None:
 def _check_legacy(path: Path, size: int) -> None:
     """The same for files from before PyTorch 1.6: five pickles, then the tensors' bytes."""
     with path.open("rb") as stream:
-        _skip(stream)  # the magic number
-        for _ in range(4):  # protocol, machine, the object, the keys of its storages
-            _check_numbers(pickletools.genops(stream), size, path)
-
-
-def _skip(stream: BufferedReader) -> None:
-    for _ in pickletools.genops(stream):
-        pass
+        for part in range(5):  # magic number, protocol, machine, the object, keys of its storages
+            bound = size if part else None  # the magic number is larger than any file
+            _check_numbers(pickletools.genops(stream), bound, path)
 
 
 def _check_numbers(
-    operations: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]], size: int, path: Path
+    operations: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]],
+    size: int | None,
+    path: Path,
 ) -> None:
     """Storages, shapes and strides are integers of the pickle: none may exceed the file."""
-    for opcode, value, _ in operations:
-        if opcode.name in _INTEGERS and abs(int(value)) > size + _SLACK:
-            raise _damaged(f"it claims {int(value):,} numbers in {size:,} bytes", path)
+    try:
+        for opcode, value, _ in operations:
+            if size is None or opcode.name not in _INTEGERS:
+                continue
+            if abs(int(value)) > size + _SLACK:
+                raise _damaged(f"it claims {int(value):,} numbers in {size:,} bytes", path)
+    except MemoryError as error:  # a string longer than the memory, so longer than the file
+        raise _damaged("it claims a string that does not fit into memory", path) from error
 
 
 def _plain(found: Any, size: int, path: Path) -> dict[str, Tensor]:

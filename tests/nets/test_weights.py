@@ -1,0 +1,250 @@
+"""Published weights: their layouts carry over, and every disagreement is named."""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sightline.detectors.retinanet import retinanet_resnet50_fpn
+from sightline.errors import UsageError, WeightsError
+from sightline.nets import download, layouts, weights
+from sightline.nets.categories import COCO
+from sightline.nets.mobilenet import MobileNetV2
+from sightline.nets.reading import read_state
+from sightline.nets.resnet import ResNet, resnet18
+from sightline.nets.vgg import VGG16, VGG16Layers
+
+
+def random_state(module: nn.Module) -> dict[str, Tensor]:
+    """Numbers of their own for every entry; variances are positive."""
+    draw = torch.Generator().manual_seed(11)
+    return {
+        k: torch.rand(v.shape, generator=draw) + 0.1 if v.is_floating_point() else v
+        for k, v in module.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("resnet18", "conv1.weight", "layer4.1.bn2.running_var"),
+        ("resnet34", "layer1.2.bn2.bias", "layer4.2.conv2.weight"),
+        ("resnet50", "layer1.0.downsample.1.bias", "layer4.2.bn3.running_var"),
+        ("resnet101", "layer3.22.conv3.weight", "layer4.2.bn3.running_var"),
+        ("mobilenet_v2", "features.1.conv.1.weight", "features.17.conv.3.running_var"),
+        ("vgg16", "features.5.weight", "features.28.bias"),
+        ("vgg16_layers", "classifier.0.weight", "classifier.3.bias"),
+        ("retinanet_resnet50_fpn", "backbone.fpn.inner_blocks.0.0.weight", "head.regression_head."
+         "conv.3.0.bias"),
+    ],
+)  # fmt: skip
+def test_layouts_lead_there_and_back(name: str, first: str, last: str) -> None:
+    with torch.device("meta"):
+        module = {
+            "mobilenet_v2": MobileNetV2,
+            "vgg16": VGG16,
+            "vgg16_layers": VGG16Layers,
+            "retinanet_resnet50_fpn": lambda: retinanet_resnet50_fpn(["thing"]),
+        }.get(name, lambda: ResNet(int(name.removeprefix("resnet"))))()
+    assert isinstance(module, nn.Module)
+    ours = module.state_dict()
+    published = layouts.layout(name).to_published(ours)
+    assert len(published) == len(ours)
+    assert first in published
+    assert last in published
+    assert list(layouts.layout(name).to_ours(published)) == list(ours)
+
+
+def test_mobilenet_loads_its_imagenet_weights(shared: Path) -> None:
+    state = read_state(shared / "weights" / "mobilenet_v2_imagenet.safetensors")
+    backbone = MobileNetV2()
+    weights.load_published(backbone, state, "mobilenet_v2", ignore=("classifier.", "features.18."))
+    assert torch.equal(backbone.stem.conv.weight, state["features.0.0.weight"])
+    with pytest.raises(WeightsError, match=r"unexpected 8 .*classifier\.1\.") as caught:
+        weights.load_published(backbone, state, "mobilenet_v2")
+    assert caught.value.code == "weights.architecture"
+
+
+def test_ignored_layers_are_left_out_and_nothing_else_is() -> None:
+    source, target = resnet18(), resnet18()
+    state = layouts.layout("resnet18").to_published(random_state(source))
+    state["fc.weight"], state["fc.bias"] = torch.ones(1000, 512), torch.ones(1000)
+    weights.load_published(target, state, "resnet18", ignore=("fc.",))
+    assert torch.equal(target.stages[3][1].path[1].conv.weight, state["layer4.1.conv2.weight"])
+    del state["layer4.1.conv2.weight"], state["layer1.0.bn1.bias"]
+    with pytest.raises(WeightsError) as caught:
+        weights.load_published(target, state, "resnet18", ignore=("fc.",))
+    message = str(caught.value)
+    assert "missing 2" in message
+    assert "stages.3.1.path.1.conv.weight" in message
+    assert "unexpected 0" in message
+
+
+def test_only_ten_of_each_kind_are_listed() -> None:
+    with pytest.raises(WeightsError, match=r"missing 100 .*and 90 more") as caught:
+        weights.load_published(resnet18(), {}, "resnet18")
+    assert caught.value.code == "weights.architecture"
+
+
+def test_another_depth_is_another_architecture() -> None:
+    state = layouts.layout("resnet34").to_published(ResNet(34).state_dict())
+    with pytest.raises(WeightsError, match=r"unexpected \d\d .*layer1\.2\.") as caught:
+        weights.load_published(resnet18(), state, "resnet18")
+    assert caught.value.code == "weights.architecture"
+
+
+def test_counters_of_frozen_norms_may_be_missing_but_statistics_may_not() -> None:
+    state = layouts.layout("resnet18").to_published(random_state(resnet18()))
+    bare = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    weights.load_published(resnet18(), bare, "resnet18")
+    del bare["bn1.running_mean"]
+    with pytest.raises(WeightsError, match="missing 1"):
+        weights.load_published(resnet18(), bare, "resnet18")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_one_bad_number_is_found(value: float) -> None:
+    state = layouts.layout("resnet18").to_published(random_state(resnet18()))
+    state["layer2.0.conv1.weight"][3, 2, 1, 0] = value
+    with pytest.raises(WeightsError) as caught:
+        weights.load_published(resnet18(), state, "resnet18")
+    assert caught.value.code == "weights.non_finite"
+
+
+def test_integers_are_no_weights() -> None:
+    state = layouts.layout("resnet18").to_published(random_state(resnet18()))
+    state["conv1.weight"] = state["conv1.weight"].to(torch.int8)
+    with pytest.raises(WeightsError, match=r"integers for \(64, 3, 7, 7\)") as caught:
+        weights.load_published(resnet18(), state, "resnet18")
+    assert caught.value.code == "weights.architecture"
+
+
+def test_class_counts_are_named() -> None:
+    with torch.device("meta"):
+        theirs = retinanet_resnet50_fpn([f"c{i}" for i in range(91)])
+    state = layouts.layout("retinanet_resnet50_fpn").to_published(theirs.state_dict())
+    with pytest.raises(WeightsError, match=r"for 91 classes, the model has 3") as caught:
+        weights.load_published(
+            retinanet_resnet50_fpn(["a", "b", "c"]), state, "retinanet_resnet50_fpn"
+        )
+    assert caught.value.code == "weights.class_count"
+
+
+def test_the_spelling_of_the_published_file_is_understood() -> None:
+    """The file of 2020 names its layers as torchvision did then."""
+    with torch.device("meta"):
+        ours = retinanet_resnet50_fpn(["thing"]).state_dict()
+    table = layouts.layout("retinanet_resnet50_fpn")
+    now = table.to_published(ours)
+    old = {}
+    for key, value in now.items():
+        parts = key.split(".")
+        if "conv" in parts and parts[0] == "head":  # conv.2.0.weight was conv.4.weight
+            parts[3:5] = [str(2 * int(parts[3]))]
+        elif "_blocks." in key and "extra" not in key:  # inner_blocks.1.0.bias: inner_blocks.1.bias
+            del parts[4]
+        old[".".join(parts)] = value
+    assert "head.classification_head.conv.6.weight" in old
+    assert "backbone.fpn.layer_blocks.2.bias" in old
+    assert table.to_ours(old).keys() == ours.keys()
+
+
+def test_norms_that_add_no_epsilon_give_the_same_numbers() -> None:
+    draw = torch.Generator().manual_seed(2)
+    variance = 10 ** (torch.rand(64, generator=draw) * 8 - 7)  # 1e-7 to 10
+    state = {
+        "bn.weight": torch.rand(64, generator=draw) + 0.5,
+        "bn.bias": torch.randn(64, generator=draw),
+        "bn.running_mean": torch.randn(64, generator=draw),
+        "bn.running_var": variance,
+    }
+    x = torch.randn(2, 64, 3, 5, generator=draw)
+    shift, mean, scale = (
+        state[f"bn.{k}"].view(1, -1, 1, 1) for k in ("bias", "running_mean", "weight")
+    )
+    expected = (x - mean) * scale * variance.view(1, -1, 1, 1).rsqrt() + shift
+    norm = nn.BatchNorm2d(64).eval()
+    changed = layouts.with_eps(state, published=0.0, ours=norm.eps)
+    norm.load_state_dict({k[3:]: v for k, v in changed.items()}, strict=False)
+    torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-4)
+    assert layouts.with_eps(state, published=norm.eps)["bn.weight"].equal(state["bn.weight"])
+
+
+def test_classes_are_picked_for_every_anchor() -> None:
+    value = torch.arange(2 * 5 * 3.0).view(10, 3)  # two anchors of five classes
+    state = {"head.weight": value, "head.bias": value[:, 0]}
+    kept = layouts.keep_classes(state, "head", 5, (1, 4))
+    assert kept["head.bias"].tolist() == [3.0, 12.0, 18.0, 27.0]
+    assert torch.equal(kept["head.weight"], value[[1, 4, 6, 9]])
+
+
+def test_coco_has_eighty_categories_among_ninety_ids() -> None:
+    assert len(COCO) == len(set(COCO.values())) == 80
+    assert (COCO[1], COCO[90], COCO[64]) == ("person", "toothbrush", "potted plant")
+    assert list(COCO) == sorted(COCO)
+
+
+class _Answer(io.BytesIO):
+    status = 200
+    headers: Mapping[str, str] = {}
+
+
+def _serve(data: bytes) -> download.Opener:
+    @contextlib.contextmanager
+    def opener(url: str, headers: Mapping[str, str]) -> Iterator[download.Response]:
+        yield _Answer(data)
+
+    return opener
+
+
+def _renamed(data: bytes, name: str) -> str:
+    return f"{name}-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+
+
+def test_load_named_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = layouts.layout("resnet18").to_published(random_state(resnet18()))
+    state["fc.weight"] = torch.ones(1000, 512)
+    torch.save(state, tmp_path / "file")
+    data = (tmp_path / "file").read_bytes()
+    entry = replace(weights.PUBLISHED["resnet18"], file=_renamed(data, "resnet18"))
+    monkeypatch.setitem(weights.PUBLISHED, "resnet18", entry)
+    module = resnet18()
+    path = weights.load_named(module, "resnet18", tmp_path / "cache", _serve(data))
+    assert path == tmp_path / "cache" / entry.file
+    assert torch.equal(module.stem.conv.weight, state["conv1.weight"])
+
+
+def test_a_named_detector_gets_the_outputs_of_its_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "retinanet_resnet50_fpn_coco"
+    theirs = retinanet_resnet50_fpn([str(number) for number in range(91)])
+    nn.init.normal_(theirs.towers.class_logits.bias)  # type: ignore[arg-type]
+    state = layouts.layout("retinanet_resnet50_fpn").to_published(theirs.state_dict())
+    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "file")
+    data = (tmp_path / "file").read_bytes()
+    entry = replace(weights.PUBLISHED[name], file=_renamed(data, name))
+    monkeypatch.setitem(weights.PUBLISHED, name, entry)
+    ours = retinanet_resnet50_fpn(tuple(COCO.values()))
+    weights.load_named(ours, name, tmp_path / "cache", _serve(data))
+    logits = theirs.towers.class_logits.bias.view(9, 91)
+    assert torch.equal(ours.towers.class_logits.bias.view(9, 80)[:, 0], logits[:, 1])
+    assert torch.equal(ours.towers.class_logits.bias.view(9, 80)[:, 79], logits[:, 90])
+
+
+def test_an_unknown_name_gets_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match="did you mean resnet50"):
+        weights.load_named(resnet18(), "resnet-50")
+
+
+def test_published_names_carry_their_sums() -> None:
+    for entry in weights.PUBLISHED.values():
+        assert entry.layout in layouts.LAYOUTS
+        assert len(entry.file.rpartition("-")[2]) == len("01234567.pth")
