@@ -22,3 +22,30 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no folder of shared data beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A light RetinaNet of three classes that was never trained, but is sure of a few things."""
+    import torch
+
+    from sightline import catalogue
+    from sightline import checkpoint as checkpoints
+
+    torch.manual_seed(0)
+    detector = catalogue.build("retinanet_mobilenet_v2", ["cat", "dog", "person"]).eval()
+    noise = torch.randint(0, 256, (3, 96, 160), dtype=torch.uint8)
+    layer = detector.towers.class_logits
+    with torch.no_grad():
+        batch = detector.prepare([noise])
+        logits = detector.towers(detector.encode(batch))[0]
+        layer.weight *= 1.5 / (logits - logits.mean()).std()
+        torch.nn.init.constant_(layer.bias, -2.5)
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    manifest = {
+        "model": "retinanet_mobilenet_v2",
+        "classes": ["cat", "dog", "person"],
+        "category_ids": [17, 18, 1],
+    }
+    checkpoints.write(path, detector.state_dict(), manifest)
+    return path
