@@ -12,10 +12,7 @@ from pathlib import Path
 
 from sightline.errors import ImageError, ResourceError, SightlineError
 
-KINDS = (
-    "jpg jpeg jpe jfif png apng bmp dib gif tif tiff webp ppm pgm pbm pnm mpo "
-    "avif heic heif jxl jp2"
-)
+KINDS = "jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff avif heic heif jxl"
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
 """What counts as an image inside a folder; a file that is named itself is always read."""
 

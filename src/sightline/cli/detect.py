@@ -1,0 +1,206 @@
+"""`sightline detect`: find things in images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sightline.batch.outputs import Outputs
+    from sightline.batch.sources import Source
+    from sightline.errors import SightlineError
+    from sightline.predict import Model
+    from sightline.types import Detections
+
+SOURCES = "Images, folders, patterns such as 'photos/*.jpg', or - for an image on standard input."
+MODEL = "A name of `sightline models`, or a checkpoint: NAME.safetensors, or a run's folder."
+OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
+SAVE = "What to write there, with commas: pictures, coco, yolo, csv, jsonl.  [default: pictures]"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to look at images and how to tell of it."""
+
+    tile: int | None = None
+    limit: int | None = None
+    max_pixels: int = 50_000_000
+    as_json: bool = False
+
+
+def detect(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCES)],
+    model: Annotated[str, typer.Option(help=MODEL)] = "retinanet",
+    out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
+    save: Annotated[str | None, typer.Option(help=SAVE, show_default=False)] = None,
+    score: Annotated[float, typer.Option(help="Show what scores above this, 0 to 1.")] = 0.3,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many an image.")] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Look at large images in tiles of this many pixels too.")
+    ] = None,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Compute in bfloat16: faster on CPUs that know it.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse larger images, before decoding them.")
+    ] = 50_000_000,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON an image, and nothing else.")
+    ] = False,
+) -> None:
+    """Find things in images: prints a table and draws pictures.
+
+    A file that cannot be read never stops the others: the exit status is then 3, or 4 if none
+    could be read.
+    """
+    from sightline.batch.sources import expand
+
+    kinds = save.split(",") if save else ["pictures"]
+    folder = out if out or (as_json and not save) else Path("sightline-out")
+    ready = prepare(model, score, bf16, threads)
+    options = Options(tile, limit, max_pixels, as_json)
+    images = expand(sources)
+    with ExitStack() as stack:
+        outputs = None
+        if folder is not None:
+            outputs = stack.enter_context(_outputs(folder, [k.strip() for k in kinds], images))
+        tally = run(ready, images, outputs, options)
+    if not as_json:
+        tally.close(folder)
+    if tally.failed:
+        raise typer.Exit(3 if tally.done else 4)
+
+
+def prepare(model: str, score: float | None, bf16: bool, threads: int | None) -> Model:
+    """The model, ready; `threads` holds for the whole process."""
+    import torch
+
+    from sightline.errors import UsageError
+    from sightline.memory import keep_freed_memory
+    from sightline.predict import load
+
+    if score is not None and not 0 <= score < 1:
+        raise UsageError(f"--score lies in 0 … 1, not {score}", code="usage.score")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    return load(model, score=score, dtype="bf16" if bf16 else "fp32")
+
+
+def _outputs(folder: Path, kinds: Sequence[str], images: Sequence[Source]) -> Outputs:
+    from sightline.batch.outputs import Outputs
+
+    return Outputs(folder, kinds, [source.key for source in images])
+
+
+@dataclass
+class Tally:
+    """What became of the images of a run."""
+
+    done: int = 0
+    failed: int = 0
+    objects: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    def close(self, folder: Path | None) -> None:
+        """The last line for people."""
+        pace = ""
+        if self.seconds:
+            middle = sorted(self.seconds)[len(self.seconds) // 2]
+            pace = f", {1000 * middle:.0f} ms an image"
+        failed = f", {self.failed} failed" if self.failed else ""
+        place = f"; see {folder}" if folder is not None and self.done else ""
+        print(
+            f"{count(self.objects, 'object')} in {count(self.done, 'image')}{failed}{pace}{place}"
+        )
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def run(model: Model, images: Sequence[Source], outputs: Outputs | None, options: Options) -> Tally:
+    """Detect on all images, telling and writing of each as it is done."""
+    import time
+
+    from sightline.progress import track
+
+    tally = Tally()
+    for source in track(images, "images") if len(images) > 1 else images:
+        start = time.perf_counter()
+        try:
+            pixels, found = _look(model, source, options)
+        except _image_errors() as error:
+            tally.failed += 1
+            _tell_error(source, error, options)
+            continue
+        tally.seconds.append(time.perf_counter() - start)
+        tally.done += 1
+        tally.objects += len(found)
+        if outputs is not None:
+            outputs.add(source.key, pixels, found)
+        _tell(source, found, options)
+    return tally
+
+
+def _image_errors() -> type[SightlineError]:
+    from sightline.errors import ImageError
+
+    return ImageError
+
+
+def _look(model: Model, source: Source, options: Options) -> tuple[Any, Detections]:
+    from sightline.images import Limits, read
+
+    if source.error is not None:
+        raise source.error
+    given = source.data if source.data is not None else source.path
+    pixels = read(given, Limits(max_pixels=options.max_pixels))
+    found = model(pixels, tile=options.tile)
+    return pixels, found if options.limit is None else found[: options.limit]
+
+
+def _tell(source: Source, found: Detections, options: Options) -> None:
+    from sightline.batch.outputs import line, row
+
+    if options.as_json:
+        print(line(row(source.key, found)), flush=True)
+        return
+    height, width = found.size
+    print(shown(f"{source.key}  {width}×{height}  {count(len(found), 'object')}"))
+    for text in table(found):
+        print(shown(text))
+
+
+def table(found: Detections) -> Iterator[str]:
+    """A line a detection: name, score, corners."""
+    wide = max((len(name) for name in found.names), default=0)
+    for name, score, box in found:
+        corners = " ".join(f"{value:7.1f}" for value in box)
+        yield f"  {name:<{wide}}  {score:.2f}  {corners}"
+
+
+def shown(text: str) -> str:
+    """`text` as standard output can show it, control characters escaped."""
+    encoding = sys.stdout.encoding or "ascii"
+    clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return clean.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _tell_error(source: Source, error: SightlineError, options: Options) -> None:
+    from sightline.batch.outputs import error_row, line
+
+    error.path = error.path or source.key
+    print(shown(f"error: {error}"), file=sys.stderr)
+    if options.as_json:
+        print(line(error_row(source.key, error)), flush=True)

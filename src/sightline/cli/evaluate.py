@@ -1,0 +1,114 @@
+"""`sightline evaluate`: how good is a model on labelled images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sightline.data.records import Dataset
+    from sightline.types import Detections
+
+DATA = "Folder of images and labels: COCO, Pascal VOC or YOLO, recognised by itself."
+ANNOTATIONS = "COCO label file, where it is not in its usual place in DATA."
+DETECTIONS = "Evaluate this COCO result file instead of a model."
+ON_BAD = "What faulty labels do: error, or skip (dropped and reported)."
+
+
+def evaluate(
+    data: Annotated[Path | None, typer.Argument(help=DATA, show_default=False)] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
+    ] = None,
+    annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    model: Annotated[
+        str, typer.Option(help="A name of `sightline models`, or a checkpoint.")
+    ] = "retinanet",
+    detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for pictures, report and COCO results.")
+    ] = None,
+    on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Measure a model on labelled images: COCO's AP and AR, in all and for each class."""
+    dataset = _open(data, split, annotations, images, on_bad)
+    if detections is not None:
+        from sightline.evaluate import from_results
+
+        results = from_results(detections, dataset, on_bad="skip" if on_bad == "skip" else "error")
+    else:
+        results = _predict(dataset, model, bf16, threads)
+    from sightline.evaluate import evaluate as judge
+
+    report = judge(dataset, results)
+    if out is not None:
+        _write(out, dataset, results, report.to_json())
+    if as_json:
+        print(json.dumps(report.to_json(), allow_nan=False))
+        return
+    print(report.summary())
+    if out is not None:
+        print(f"pictures, report and results: {out}")
+
+
+def _open(
+    data: Path | None,
+    split: str | None,
+    annotations: Path | None,
+    images: Path | None,
+    on_bad: str,
+) -> Dataset:
+    """The labelled images; of a folder with splits "val", unless another is named."""
+    from sightline.data import default_split, open_dataset
+    from sightline.errors import UsageError
+
+    if on_bad not in ("error", "skip"):
+        raise UsageError(f"--on-bad is error or skip, not {on_bad!r}", code="usage.on_bad")
+    if data is None and annotations is None:
+        raise UsageError(
+            "nothing to evaluate on",
+            code="usage.no_data",
+            hint="give a folder, or --annotations FILE --images DIR",
+        )
+    mode = "skip" if on_bad == "skip" else "error"
+    if annotations is not None:
+        folder = data or images or annotations.parent
+        return open_dataset(folder, split, annotations, images, on_bad=mode)
+    assert data is not None
+    return open_dataset(data, split or default_split(data, "val"), images=images, on_bad=mode)
+
+
+def _predict(dataset: Dataset, model: str, bf16: bool, threads: int | None) -> list[Detections]:
+    """All answers of the model above its own threshold, with a bar."""
+    from sightline.cli.detect import prepare
+    from sightline.evaluate import predict
+    from sightline.progress import bar
+
+    ready = prepare(model, None, bf16, threads)
+    with bar(len(dataset), "images") as shown:
+        return predict(ready.detector, dataset, progress=lambda done, _: shown.to(done))
+
+
+def _write(out: Path, dataset: Dataset, results: list[Detections], figures: dict[str, Any]) -> None:
+    """The report, the results in COCO's format, curves, and who is taken for whom."""
+    from sightline.evaluate import confusion, curves, write_results
+    from sightline.files import make_folder, write_json
+
+    make_folder(out)
+    write_json(out / "report.json", figures, indent=1)
+    write_results(out / "coco_results.json", dataset, results)
+    lines = curves(dataset, results)
+    lines.draw_precision_recall(out / "precision_recall.png")
+    lines.draw_f1(out / "f1.png")
+    confusion(dataset, results).draw(out / "confusion.png")
