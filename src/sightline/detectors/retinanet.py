@@ -135,7 +135,7 @@ class QualityCriterion:
 
     matcher: AtssMatcher = AtssMatcher()
     box_weight: float = 2.0
-    trust: float = 0.5
+    trust: float = 0.7
 
     def __call__(
         self, answers: Answers, targets: Sequence[Targets], teacher: Scored | None = None

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import importlib
 import json
 import platform
 import random
@@ -23,6 +22,7 @@ from sightline.nets.blocks import freeze_norms
 from sightline.train import state
 from sightline.train.recipes import Recipe
 from sightline.train.step import Teacher
+from sightline.train.teacher import OnnxTeacher
 
 Say = Callable[[str], None]
 
@@ -115,9 +115,7 @@ def open_teacher(recipe: Recipe, detector: Any) -> Teacher | None:
     """The teacher that the recipe names: uint8 pixels to scores of the detector's classes."""
     if recipe.teacher is None:
         return None
-    module = importlib.import_module("sightline.train.teacher")
-    teacher: Teacher = module.open_teacher(recipe.teacher, detector.classes)
-    return teacher
+    return OnnxTeacher(recipe.teacher, detector.classes, max(1, recipe.threads))
 
 
 def manifest(detector: Any, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
