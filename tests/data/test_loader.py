@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from sightline.data.augment import Augmentation
 from sightline.data.loader import Loaded, Loader
+from sightline.data.placement import Picture
 from sightline.data.prefetch import prefetch
 from sightline.data.records import Dataset, Example, Objects, Skeleton
 from sightline.data.sampler import Sampler, repeat_factors
@@ -130,6 +132,23 @@ def test_bad_files_are_skipped_if_wished_up_to_a_share(dataset: Dataset) -> None
     dataset[5].path.write_bytes(b"not an image")
     with pytest.raises(ImageError):
         list(Loader(dataset, MIXED, 4, seed=0).skip_bad(0.2).stream(0, [32] * 6))
+
+
+def test_threads_that_meet_the_same_bad_file_count_it_once(dataset: Dataset) -> None:
+    loader = Loader(dataset, MIXED, 2, seed=0).skip_bad(0.2)
+    both = threading.Barrier(2, timeout=10)
+
+    class Broken:
+        def __getitem__(self, row: int) -> Picture:
+            if row == 2:
+                both.wait()  # both threads have looked before either has told
+                raise ImageError("broken", code="image.corrupt")
+            return Picture.of(np.zeros((4, 4, 3), np.uint8), Objects.of([], []))
+
+    loader.pictures = Broken()  # type: ignore[assignment]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(loader._picture, [2, 2]))
+    assert len(found) == 2 and list(loader.bad) == [2]
 
 
 def test_an_image_of_another_size_than_its_labels_is_refused(dataset: Dataset) -> None:

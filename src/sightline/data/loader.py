@@ -139,7 +139,8 @@ class Loader:
                 return self.pictures[place]
             except SightlineError as error:
                 with self._lock:
-                    if len(self.bad) + 1 > self._allowed * len(self.dataset):
+                    known = self.bad.keys() | {place}  # another thread may have been here first
+                    if len(known) > self._allowed * len(self.dataset):
                         raise
                     self.bad[place] = error
         raise DatasetError("no image can be read", code="dataset.empty", path=self.dataset.root)
