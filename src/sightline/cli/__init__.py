@@ -17,9 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import sightline
-from sightline.cli import detect, evaluate, train
-from sightline.cli.demo import demo
-from sightline.cli.models import models
+from sightline.cli import demo, detect, evaluate, models, train
 from sightline.errors import ResourceError, SightlineError, SightlineWarning
 
 BROKEN_PIPE = 141
@@ -47,11 +45,11 @@ def _top(
     """Find things in images, and see how they were found."""
 
 
-app.command(short_help="See what it finds in a few photos, at once.")(demo)
+app.command(short_help="See what it finds in a few photos, at once.")(demo.demo)
 app.command(short_help="Find things in your images.")(detect.detect)
 app.command(short_help="Measure a model on labelled images.")(evaluate.evaluate)
 app.command(short_help="Teach a model your own classes.")(train.train)
-app.command(short_help="List the models and their weights.")(models)
+app.command(short_help="List the models and their weights.")(models.models)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

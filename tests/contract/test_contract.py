@@ -1,0 +1,198 @@
+"""One contract that every model of the catalogue keeps, whatever its method.
+
+Three classes, random weights made loud enough to find something: the verbs give the records with
+the shapes they promise, answers are in bounds and in order, and lead back to their regions.
+"""
+
+import math
+
+import pytest
+import torch
+from skimage import data
+
+from sightline import catalogue, pipeline
+from sightline.errors import UsageError
+from sightline.pipeline import Detector, Trace
+from sightline.types import Batch, Detections, Regions, Scored, Targets
+
+CLASSES = ("cat", "dog", "person")
+
+
+def photo(height: int, width: int) -> torch.Tensor:
+    return torch.from_numpy(data.chelsea()[:height, :width].copy()).permute(2, 0, 1).contiguous()
+
+
+@pytest.fixture(scope="module", params=sorted(catalogue.MODELS))
+def detector(request: pytest.FixtureRequest) -> Detector:
+    from dataclasses import replace
+
+    torch.manual_seed(0)
+    model = catalogue.build(request.param, CLASSES)
+    model.eval()  # type: ignore[attr-defined]
+    if hasattr(model, "preparation"):  # the paper's own size would take minutes
+        small = {"longer": 224, **({"shorter": 128} if model.preparation.shorter else {})}
+        model.preparation = replace(model.preparation, **small)
+    if hasattr(model, "selection"):  # untrained scores all lie at the prior
+        model.selection = replace(model.selection, score=1e-4)
+    return model
+
+
+@pytest.fixture(scope="module")
+def trace(detector: Detector) -> Trace:
+    return pipeline.run(detector, [photo(150, 230), photo(150, 230).flip(-1)])
+
+
+def test_it_is_a_detector(detector: Detector) -> None:
+    assert isinstance(detector, Detector)
+    assert detector.classes == CLASSES
+
+
+def test_the_records(detector: Detector, trace: Trace) -> None:
+    batch, regions, scored = trace.batch, trace.regions, trace.scored
+    assert isinstance(batch, Batch) and isinstance(regions, Regions) and isinstance(scored, Scored)
+    assert batch.pixels.shape[:2] == (2, 3) and len(batch.frames) == 2
+    assert all(frame.original == (150, 230) for frame in batch.frames)
+    assert all(len(level) == 2 and level.dim() == 4 for level in trace.features)
+    assert [f.shape[2] for f in trace.features] == sorted(
+        (f.shape[2] for f in trace.features), reverse=True
+    )
+    count = len(regions)
+    assert regions.boxes.shape == (count, 4)
+    assert regions.image.shape == regions.level.shape == (count,)
+    assert set(regions.image.unique().tolist()) <= {0, 1}
+    assert scored.scores.shape == (len(scored.regions), len(CLASSES))
+    assert scored.boxes.shape in {
+        (len(scored.regions), 4), (len(scored.regions), len(CLASSES), 4)
+    }  # fmt: skip
+    assert all(torch.isfinite(x).all() for x in (regions.boxes, scored.boxes, scored.scores))
+    assert set(trace.seconds) == {"prepare", "encode", "propose", "classify", "postprocess"}
+
+
+def test_the_answers(trace: Trace) -> None:
+    assert len(trace.detections) == 2
+    for image, found in enumerate(trace.detections):
+        assert isinstance(found, Detections)
+        assert len(found) > 0
+        assert found.size == (150, 230) and found.classes == CLASSES
+        x1, y1, x2, y2 = found.boxes.unbind(1)
+        assert (x1 >= 0).all() and (y1 >= 0).all() and (x1 <= x2).all() and (y1 <= y2).all()
+        assert (x2 <= 230).all() and (y2 <= 150).all()
+        assert (found.scores.diff() <= 0).all()
+        assert found.labels.dtype == torch.int64
+        assert ((found.labels >= 0) & (found.labels < len(CLASSES))).all()
+        assert (trace.scored.regions.image[found.region] == image).all()
+
+
+def test_scores_and_boxes_are_those_of_their_regions(trace: Trace) -> None:
+    found, scored = trace.detections[1], trace.scored
+    frame = trace.batch.frames[1]
+    torch.testing.assert_close(found.scores, scored.scores[found.region, found.labels])
+    if scored.boxes.dim() == 2:
+        from sightline.boxes import clip
+
+        boxes = clip(frame.to_original(scored.boxes[found.region]), (150, 230))
+        torch.testing.assert_close(found.boxes, boxes, rtol=0, atol=1e-2)
+
+
+def close(a: Detections, b: Detections) -> None:
+    assert len(a) == len(b)
+    torch.testing.assert_close(a.scores, b.scores, rtol=0, atol=1e-5)
+    # Scores that differ by rounding alone may change places: compare what both are sure of.
+    gaps = torch.cat([a.scores.new_full((1,), 1.0), -a.scores.diff()])
+    sure = (gaps > 1e-5) & torch.cat([gaps[1:] > 1e-5, gaps.new_zeros(1).bool()])
+    torch.testing.assert_close(a.boxes[sure], b.boxes[sure], rtol=0, atol=1e-2)
+    assert torch.equal(a.labels[sure], b.labels[sure])
+
+
+def test_alone_or_in_a_batch(detector: Detector, trace: Trace) -> None:
+    first, second = photo(150, 230), photo(150, 230).flip(-1)
+    mixed = pipeline.detect(detector, [first, photo(100, 170), second], batch_size=2)
+    alone = pipeline.detect(detector, [first])[0]
+    close(mixed[0], alone)
+    close(trace.detections[0], alone)
+    close(mixed[2], trace.detections[1])
+
+
+def test_run_after_run(detector: Detector) -> None:
+    first, again = (pipeline.detect(detector, [photo(150, 230)])[0] for _ in range(2))
+    assert torch.equal(first.boxes, again.boxes) and torch.equal(first.scores, again.scores)
+    assert torch.equal(first.region, again.region)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 300), (290, 2)])
+def test_images_of_strange_sizes(detector: Detector, size: tuple[int, int]) -> None:
+    (found,) = pipeline.detect(detector, [torch.zeros(3, *size, dtype=torch.uint8)])
+    assert found.size == size
+    assert torch.isfinite(found.boxes).all() and torch.isfinite(found.scores).all()
+
+
+def targets(*boxes: list[float], crowd: bool = False) -> Targets:
+    count = len(boxes)
+    return Targets(
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+        torch.arange(count) % len(CLASSES),
+        torch.full((count,), crowd),
+    )
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        (targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([10, 50, 40, 60])),
+        (targets([20, 20, 90, 100]), targets()),
+        (targets(), targets()),
+        (targets([20, 20, 90, 100], crowd=True), targets()),
+        (targets([0, 0, 1, 1], [0, 0, 223, 120], [5, 5, 5.5, 90]), targets()),
+    ],
+    ids=["objects", "one empty", "all empty", "a crowd", "tiny, large and thin"],
+)
+def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) -> None:
+    loss = getattr(detector, "loss", None)
+    if loss is None:
+        pytest.skip("this method is not trained with a loss")
+    batch = detector.prepare([photo(150, 230), photo(150, 230).flip(-1)])
+    parts = loss(batch, list(truth))
+    assert parts and all(
+        isinstance(name, str) and value.dim() == 0 for name, value in parts.items()
+    )
+    total = sum(parts.values())
+    assert math.isfinite(float(total)) and float(total) >= 0
+    total.backward()
+    gradients = [p.grad for p in detector.parameters() if p.grad is not None]  # type: ignore[attr-defined]
+    assert gradients and all(torch.isfinite(g).all() for g in gradients)
+    detector.zero_grad(set_to_none=True)  # type: ignore[attr-defined]
+
+
+def test_training_lowers_the_loss(detector: Detector) -> None:
+    """Ten steps on one image: the gradient points the right way."""
+    if not hasattr(detector, "loss"):
+        pytest.skip("this method is not trained with a loss")
+    import copy
+
+    student = copy.deepcopy(detector)
+    truth = [targets([20, 20, 90, 100], [60, 30, 120, 110])]
+    batch = student.prepare([photo(150, 230)])
+    optimizer = torch.optim.AdamW(student.parameters(), lr=2e-4)  # type: ignore[attr-defined]
+    losses = []
+    for _ in range(10):
+        total = sum(student.loss(batch, truth).values())  # type: ignore[attr-defined]
+        losses.append(float(total))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    assert losses[-1] < losses[0]
+
+
+def test_the_catalogue() -> None:
+    for name in catalogue.MODELS:
+        assert catalogue.resolve(name) == name
+        assert catalogue.builder(name).__doc__
+    assert set(catalogue.ALIASES.values()) | set(catalogue.PUBLISHED.values()) <= set(
+        catalogue.MODELS
+    )
+    for classes, code in (([], "usage.no_classes"), (["a", "a"], "usage.duplicate_class")):
+        with pytest.raises(UsageError) as caught:
+            catalogue.build("retinanet", classes)
+        assert caught.value.code == code
+    with pytest.raises(UsageError, match="retinanet_resnet50_fpn"):
+        catalogue.build("retinanet_resnet50", CLASSES)
