@@ -15,7 +15,7 @@ from sightline.data.checks import Checks, OnBad, is_number
 from sightline.data.coco_export import to_coco, write_coco
 from sightline.data.coco_layout import CocoSource, image_folder
 from sightline.data.coco_objects import Place, Row, gather, parse_row
-from sightline.data.reading import contained, read_json
+from sightline.data.reading import contained, is_file, read_json
 from sightline.data.records import Dataset, Example, Skeleton
 from sightline.data.skeletons import skeleton
 from sightline.data.upright import settle
@@ -196,9 +196,9 @@ def _images(
             if row["file_name"] in names:
                 raise AnnotationError("two images have one file", code="image.duplicate_file")
             names.add(row["file_name"])
-            if not path.is_file():
+            if not is_file(path):
                 raise AnnotationError(
-                    f"the image {row['file_name']} is not in {folder}",
+                    f"the image {row['file_name']!r} is not in {folder}",
                     code="image.missing",
                     hint="name the folder with images=… (--images DIR)",
                 )

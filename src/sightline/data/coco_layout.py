@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.reading import contained, list_folder
+from sightline.data.reading import contained, is_file, list_folder
 from sightline.errors import AnnotationError, DatasetError
 
 ROBOFLOW = "_annotations.coco.json"
@@ -64,7 +64,7 @@ def image_folder(source: CocoSource, names: Sequence[str]) -> Path:
     best, folder = max(hits, key=lambda item: item[0])
     if names and not best:
         raise DatasetError(
-            f"none of the images it lists ({names[0]}, …) is in any of the usual folders",
+            f"none of the images it lists ({names[0]!r}, …) is in any of the usual folders",
             code="dataset.images",
             path=source.annotations,
             hint="name their folder with images=… (--images DIR)",
@@ -89,7 +89,7 @@ def _hits(folder: Path, names: Sequence[str]) -> int:
     count = 0
     for name in names:
         try:
-            count += contained(folder, name).is_file()
-        except (AnnotationError, OSError):
+            count += is_file(contained(folder, name))
+        except AnnotationError:
             continue
     return count

@@ -19,7 +19,7 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
     """A file's bytes. AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`."""
     try:
-        if not path.is_file():
+        if not is_file(path):
             raise AnnotationError("there is no such file", code="file.not_found", path=path)
         size = path.stat().st_size
         if size > limit:
@@ -117,6 +117,14 @@ def _outside(name: str) -> AnnotationError:
     )
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no name that a label file can hold raises anything."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def is_image_name(path: Path) -> bool:
     """Whether a file's ending is that of an image, and it is not hidden."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
@@ -137,5 +145,5 @@ def list_folder(folder: Path) -> list[Path]:
 def with_image_suffix(stem: Path) -> list[Path]:
     """The image files that are called `stem` plus an image's ending."""
     names: Iterable[str] = (stem.name + end for s in IMAGE_SUFFIXES for end in (s, s.upper()))
-    found = {path.resolve(): path for name in names if (path := stem.with_name(name)).is_file()}
+    found = {path.resolve(): path for name in names if is_file(path := stem.with_name(name))}
     return list(found.values())

@@ -21,6 +21,7 @@ from sightline import images as pictures
 from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
 from sightline.data.reading import (
     contained,
+    is_file,
     is_image_name,
     list_folder,
     read_bytes,
@@ -99,19 +100,21 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
     checks = Checks(on_bad)
     files = [path for path in list_folder(folder / "Annotations") if path.suffix == ".xml"]
     wanted = _wanted(folder, split, files, checks)
+    asked = set(wanted)
     pages: dict[str, _Page] = {}
     names: set[str] = set()
     for path in files:
         try:
             page = _read_page(path)
         except AnnotationError as error:
-            if path.stem in wanted:
-                checks.add_error(error, path, error.pointer and "")
+            if path.stem in asked:
+                checks.add_error(error, path, None)
             continue
         names.update(page.names)
         pages[path.stem] = page
     classes = _class_order(names)
     if not classes:
+        checks.finish()
         raise DatasetError("no XML file names any object", code="dataset.empty", path=folder)
     examples = []
     for stem in wanted:
@@ -190,7 +193,7 @@ def _read_page(path: Path) -> _Page:
             names.append(name)
             shapes.append(_Shape(name, _corners(element), _flag(element.findtext("difficult"))))
         except AnnotationError as error:
-            error.pointer = f"object {i} ({name})"
+            error.pointer = f"object {i} ({name!r})"
             faults.append(error)
     width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
     size = None
@@ -233,12 +236,13 @@ def _image_path(page: _Page, folder: Path) -> Path:
     """The image of a page: by `<filename>`, or by the XML file's own name where that is absent."""
     if page.file_name is not None:
         path = contained(folder, page.file_name)
-        if is_image_name(path) and path.is_file():
+        if is_image_name(path) and is_file(path):
             return path
     same = with_image_suffix(folder / page.path.stem)
     if not same:
         raise AnnotationError(
-            f"neither {page.file_name} nor {page.path.stem}.* is in {folder}", code="image.missing"
+            f"neither {page.file_name!r} nor {page.path.stem}.* is in {folder}",
+            code="image.missing",
         )
     return contained(folder, same[0].name)
 
@@ -254,7 +258,7 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
         checks.add_error(fault, page.path, None)
     boxes, labels, difficult = [], [], []
     for i, shape in enumerate(page.shapes, 1):
-        place = f"box {i} ({shape.name})"
+        place = f"object {i} ({shape.name!r})"
         try:
             box, excess = check_box(shape.box, size)
         except AnnotationError as error:

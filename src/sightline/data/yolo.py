@@ -14,7 +14,7 @@ import numpy as np
 from sightline import images as pictures
 from sightline.data import masks
 from sightline.data.checks import Box, Checks, OnBad, check_box
-from sightline.data.reading import contained, is_image_name, list_folder, read_text
+from sightline.data.reading import contained, is_file, is_image_name, list_folder, read_text
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
 from sightline.data.yolo_yaml import YoloConfig, read_config
 from sightline.errors import AnnotationError, DatasetError, ImageError
@@ -74,7 +74,7 @@ def _listed(place: Path, root: Path, checks: Checks) -> list[Path]:
             continue
         try:
             path = contained(root, line.strip().removeprefix("./"))
-            if not path.is_file():
+            if not is_file(path):
                 raise AnnotationError("there is no such image", code="image.missing")
             answer.append(path)
         except AnnotationError as error:

@@ -1,12 +1,13 @@
 """The numba twin of `sightline.data.masks.fill_ring`: only crossings are kept, no outline."""
 
-import numba
 import numpy as np
+
+from sightline.kernels.cpu.compile import compiled
 
 LATTICE = 5
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fill(corners: np.ndarray, mask: np.ndarray) -> None:
     height, width = mask.shape
     number = len(corners)
@@ -33,13 +34,13 @@ def _fill(corners: np.ndarray, mask: np.ndarray) -> None:
             before_x, before_y = x, y
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _flip(mask: np.ndarray, row: int, column: int) -> None:
     if row < mask.shape[0]:
         mask[row, column] = not mask[row, column]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _accumulate(mask: np.ndarray) -> None:
     for row in range(1, mask.shape[0]):
         for column in range(mask.shape[1]):
