@@ -46,13 +46,12 @@ def random_state(module: nn.Module) -> dict[str, Tensor]:
     ],
 )  # fmt: skip
 def test_layouts_lead_there_and_back(name: str, first: str, last: str) -> None:
-    with torch.device("meta"):
-        module = {
-            "mobilenet_v2": MobileNetV2,
-            "vgg16": VGG16,
-            "vgg16_layers": VGG16Layers,
-            "retinanet_resnet50_fpn": lambda: retinanet_resnet50_fpn(["thing"]),
-        }.get(name, lambda: ResNet(int(name.removeprefix("resnet"))))()
+    module = {
+        "mobilenet_v2": MobileNetV2,
+        "vgg16": VGG16,
+        "vgg16_layers": VGG16Layers,
+        "retinanet_resnet50_fpn": lambda: retinanet_resnet50_fpn(["thing"]),
+    }.get(name, lambda: ResNet(int(name.removeprefix("resnet"))))()
     assert isinstance(module, nn.Module)
     ours = module.state_dict()
     published = layouts.layout(name).to_published(ours)
@@ -127,8 +126,7 @@ def test_integers_are_no_weights() -> None:
 
 
 def test_class_counts_are_named() -> None:
-    with torch.device("meta"):
-        theirs = retinanet_resnet50_fpn([f"c{i}" for i in range(91)])
+    theirs = retinanet_resnet50_fpn([f"c{i}" for i in range(91)])
     state = layouts.layout("retinanet_resnet50_fpn").to_published(theirs.state_dict())
     with pytest.raises(WeightsError, match=r"for 91 classes, the model has 3") as caught:
         weights.load_published(
@@ -139,8 +137,7 @@ def test_class_counts_are_named() -> None:
 
 def test_the_spelling_of_the_published_file_is_understood() -> None:
     """The file of 2020 names its layers as torchvision did then."""
-    with torch.device("meta"):
-        ours = retinanet_resnet50_fpn(["thing"]).state_dict()
+    ours = retinanet_resnet50_fpn(["thing"]).state_dict()
     table = layouts.layout("retinanet_resnet50_fpn")
     now = table.to_published(ours)
     old = {}
