@@ -213,7 +213,6 @@ def test_a_person_without_labelled_keypoints_is_ignored_for_oks() -> None:
 
 
 def test_a_report_has_no_other_figures_and_a_table_for_people() -> None:
-    name = "a very long name of a class"
     data = dataset_of(
         ("a very long name of a class",), [("a very long name of a class", square(0, 0))]
     )

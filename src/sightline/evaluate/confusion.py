@@ -99,8 +99,9 @@ def confusion_of(columns: Columns, score: float = 0.3, iou: float = 0.5) -> Conf
     truth, found = columns.truth, columns.found
     last = len(columns.classes)
     matrix = np.zeros((last + 1, last + 1), np.int64)
+    least = float(np.float32(score))  # scores are single precision: 0.3 is not above 0.3
     for all_rows, all_goals in columns.image_rows():
-        rows = all_rows[found.scores[all_rows] > score]
+        rows = all_rows[found.scores[all_rows] > least]
         table = overlaps(found.boxes[rows], truth.boxes[all_goals], truth.crowd[all_goals])
         crowd = truth.crowd[all_goals]
         goals = all_goals[~crowd]

@@ -126,6 +126,8 @@ def _mask_figures(columns: Columns, sizes: list[tuple[int, int]]) -> Figures:
     ]
     ground = _ground(columns, shapes, truth.crowd | lacking)
     runs = columns.found.shapes.masks or []
+    # an answer without a mask, among others that have one, covers nothing
+    runs = [{"size": [1, 1], "counts": "1"} if one is None else one for one in runs]
     found = ground.load_res(_rows(columns), segmentation=runs)
     if runs:
         # a mask's size class is told by its own area, not by its box's
