@@ -23,6 +23,9 @@ from sightline.errors import ResourceError, SightlineError, SightlineWarning
 BROKEN_PIPE = 141
 """128 + SIGPIPE, as a program that the signal ends."""
 
+INTERRUPTED = 130
+"""128 + SIGINT; what an interrupted verb ends with as well."""
+
 ISSUES = "please report it with the output of the same command and --debug"
 
 app = typer.Typer(
@@ -76,10 +79,8 @@ def _run(arguments: list[str], debug: bool) -> int:
     try:
         status = command.main(arguments, prog_name="sightline", standalone_mode=False)
         sys.stdout.flush()
-        return status if isinstance(status, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        return 130
+        status = INTERRUPTED
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             return _broken_pipe()
@@ -92,6 +93,9 @@ def _run(arguments: list[str], debug: bool) -> int:
 
             traceback.print_exc()
         return report(error)
+    if status == INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return status if isinstance(status, int) else 0
 
 
 def _broken_pipe() -> int:
