@@ -264,9 +264,9 @@ def test_the_real_keypoints_and_masks(shared: Path) -> None:
 
 
 def test_opening_is_quick(shared: Path) -> None:
-    open_dataset(shared / "data/coco", split="train")  # the files' headers are in memory now
+    """In seconds of this process, so that a busy machine does not count."""
     times = []
-    for _ in range(3):
+    for _ in range(2):  # the first may wait for the disk
         start = time.process_time()
         open_dataset(shared / "data/coco", split="train")
         times.append(time.process_time() - start)
