@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from types import TracebackType
 from typing import TextIO, TypeVar
 
@@ -98,7 +98,7 @@ def bar(total: float | None, label: str, start: float = 0.0) -> Bar:
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """The same items, with a bar that moves as they are taken."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with bar(total, label) as shown:
         for item in items:

@@ -2,16 +2,18 @@
 
 import csv
 import dataclasses
+import errno
 import hashlib
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from training_world import Tiny, brief
 
-from sightline import checkpoint
+from sightline import checkpoint, files
 from sightline.data.records import Dataset
 from sightline.errors import (
     DatasetError,
@@ -21,7 +23,7 @@ from sightline.errors import (
     UsageError,
     WeightsError,
 )
-from sightline.train import loop, signals, state
+from sightline.train import loop, setup, signals, state
 from sightline.train.loop import Run, train
 
 QUIET = Run(say=lambda message: None)
@@ -225,6 +227,59 @@ def test_no_memory_left(drawn: Dataset, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Tiny, "loss", loss)
     with pytest.raises(ResourceError, match=r"batch of 4 images of 32×32.*--batch 2"):
         train(new(), drawn, brief(), tmp_path / "run", run=QUIET)
+
+
+def test_a_full_disk_leaves_the_older_state(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    train(new(), drawn, brief(), out, run=QUIET)
+    found = state.load(out)
+    assert found is not None
+
+    def full(path: Path, data: bytes) -> None:
+        with files.atomic_write(path) as temporary:
+            temporary.write_bytes(data[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(state, "write_bytes", full)
+    with pytest.raises(ResourceError, match="disk is full"):
+        state.save(out, found[0], {"progress": {}})
+    again = state.load(out)
+    assert again is not None
+    assert again[1] == found[1]
+    assert not list(out.glob(".tmp-*"))
+
+
+def test_too_little_room_is_known_before_the_first_step(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    monkeypatch.setattr(Tiny, "loss", lambda *_: pytest.fail("a step was made"))
+    with pytest.raises(ResourceError, match="1 MB are free") as caught:
+        train(new(), drawn, brief(), tmp_path / "run", run=QUIET)
+    assert caught.value.code == "resource.disk_full"
+
+
+def test_a_folder_that_cannot_be_written(drawn: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError):
+        train(new(), drawn, brief(), tmp_path / "file" / "run", run=QUIET)
+
+
+def test_moments_keep_the_layout_of_their_parameter(drawn: Dataset, tmp_path: Path) -> None:
+    """Fused optimizers walk parameter and moments side by side in memory."""
+    layer = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(layer.parameters(), fused=True)
+    layer(torch.rand(1, 3, 5, 5)).sum().backward()
+    optimizer.step()
+    packed = state.pack_optimizer(optimizer)
+    other = torch.optim.AdamW(layer.parameters(), fused=True)
+    state.unpack_optimizer(other, {k: v.contiguous() for k, v in packed.items()})
+    moment = other.state[layer.weight]["exp_avg"]
+    assert moment.stride() == layer.weight.stride()
+    assert torch.equal(moment, optimizer.state[layer.weight]["exp_avg"])
+    assert other.state[layer.weight]["step"] == 1
 
 
 def test_an_unwritable_log_does_not_end_the_run(drawn: Dataset, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -53,6 +53,7 @@ def train(
 ) -> None:
     """Train MODEL on DATA; the best weights are then OUT/best.safetensors."""
     from sightline import catalogue
+    from sightline.train import state
     from sightline.train.loop import Run
     from sightline.train.loop import train as run_training
     from sightline.train.start import begin
@@ -71,7 +72,10 @@ def train(
 
     counts = f"{len(dataset)} images to train on, {len(dataset.classes)} classes"
     say(f"{counts}, {len(validation) if validation else 'no'} images to evaluate on")
-    detector = begin(chosen, dataset.classes, say)
+    saved = resume and (out / state.NAME).exists()
+    detector = (
+        catalogue.build(name, dataset.classes) if saved else begin(chosen, dataset.classes, say)
+    )
     options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say)
     try:
         best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=options)
@@ -123,7 +127,7 @@ def _data(
 
     if on_bad not in ("error", "skip"):
         raise UsageError(f"--on-bad is error or skip, not {on_bad!r}", code="usage.on_bad")
-    mode = "skip" if on_bad == "skip" else "error"
+    mode: Literal["error", "skip"] = "skip" if on_bad == "skip" else "error"
     name = split or default_split(folder, "train")
     dataset = open_dataset(folder, name, on_bad=mode)
     if not validate or not splits(folder):

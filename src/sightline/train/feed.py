@@ -3,8 +3,9 @@
 import copy
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from typing import cast
 
 from torch import Tensor
 
@@ -13,6 +14,11 @@ from sightline.data.records import Dataset
 from sightline.train.recipes import Recipe
 from sightline.train.schedule import is_calm, size_at
 from sightline.types import Targets
+
+Batch = tuple[Tensor, list[Targets]]
+"""Uint8 pixels (B, 3, S, S), and what is in each image."""
+
+Stream = Generator[Batch, None, None]
 
 Fraction = Callable[[int], float]
 """Step to the share of the budget that is spent before it."""
@@ -34,15 +40,17 @@ class Feed:
             workers=recipe.workers,
             balance=recipe.balance,
         )
+        self._lively.skip_bad(recipe.skip_bad)
         # a shallow copy: both share the sampler and the decoded images
         self._calm = copy.copy(self._lively)
         self._calm.augmentation = calm
 
-    def batches(self, start: int) -> Iterator[tuple[Tensor, list[Targets]]]:
+    def batches(self, start: int) -> Stream:
         """(uint8 pixels (B, 3, S, S), targets) from step `start` on, until the budget is spent."""
         step = start
         for loader, calm in ((self._lively, False), (self._calm, True)):
-            with closing(loader.stream(step, self._sizes(step, calm))) as stream:
+            source = cast(Stream, loader.stream(step, self._sizes(step, calm)))
+            with closing(source) as stream:
                 for batch in stream:
                     step += 1
                     yield batch

@@ -25,7 +25,8 @@ class Recipe:
     trained (0: all are); `frozen_norms` fixes every batch norm.
     Images: `sizes` are (share of the budget, pixels) in turn; `size_jitter` draws around them;
     `calm` is the last share of the budget without mosaic and mixup; `balance` is the frequency
-    below which classes are repeated (0: not).
+    below which classes are repeated (0: not); `skip_bad` is the share of files that may turn out
+    unreadable and are left out.
     Evaluation: every `evaluate_every` of the budget; `patience` evaluations without a new best
     `figure` end the run (0: never).
     """
@@ -52,6 +53,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     calm: float = 0.1
     balance: float = 0.0
+    skip_bad: float = 0.0
     bf16: bool = True
     channels_last: bool = True
     threads: int = 0

@@ -19,6 +19,7 @@ from sightline.data.records import Dataset
 from sightline.errors import DatasetError, ResourceError, UsageError
 from sightline.files import make_folder, write_bytes, write_json
 from sightline.nets.blocks import freeze_norms
+from sightline.preparation import Preparation
 from sightline.train import state
 from sightline.train.recipes import Recipe
 from sightline.train.step import Teacher
@@ -26,7 +27,7 @@ from sightline.train.teacher import OnnxTeacher
 
 Say = Callable[[str], None]
 
-FREE = ("workers", "log_steps", "save_seconds", "threads")
+FREE = ("start", "workers", "log_steps", "save_seconds", "threads")
 """Settings of a recipe that may change when a run is resumed: they change no weight."""
 
 
@@ -120,13 +121,12 @@ def open_teacher(recipe: Recipe, detector: Any) -> Teacher | None:
 
 def manifest(detector: Any, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
     """What a checkpoint's manifest says about the network and its training."""
-    preparation = getattr(detector, "preparation", None)
-    known = dataclasses.is_dataclass(preparation) and not isinstance(preparation, type)
+    preparation: Preparation = detector.preparation
     return {
         "model": recipe.model,
         "classes": list(detector.classes),
         "category_ids": list(dataset.category_ids),
-        "preparation": dataclasses.asdict(preparation) if known else {},
+        "preparation": dataclasses.asdict(preparation),
         "training": {
             "recipe": recipe.to_json(),
             "data": {"name": dataset.name, "images": len(dataset)},
@@ -150,10 +150,11 @@ def facts(recipe: Recipe, dataset: Dataset, validation: Dataset | None) -> dict[
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say: Say) -> None:
     """Refuse to resume another run (`train.changed`), or say what changed where that is wanted."""
-    keys = [key for key in now if before.get(key) != now[key]]
+    # a setting that did not exist yet when the run was saved has not changed
+    keys = [key for key in now if key in before and before[key] != now[key]]
     if not keys:
         return
-    changes = "; ".join(f"{key}: {before.get(key)} → {now[key]}" for key in keys)
+    changes = "; ".join(f"{key}: {before[key]} → {now[key]}" for key in keys)
     if not accept:
         raise UsageError(
             f"this is not the run that was saved: {changes}",

@@ -9,6 +9,7 @@ from torch import Tensor
 from sightline import catalogue, checkpoint
 from sightline.errors import UsageError, WeightsError
 from sightline.nets import weights
+from sightline.nets.reading import read_state
 from sightline.train.recipes import Recipe
 from sightline.train.setup import Say
 
@@ -57,7 +58,7 @@ def embedded(model: str) -> Path:
 
 def _load_backbone(detector: Any, path: Path) -> None:
     """Load a file of a published backbone, in whichever layout fits it."""
-    found = weights.read_state(path)
+    found = read_state(path)
     fault: WeightsError | None = None
     for published in weights.PUBLISHED.values():
         if published.class_layer is None:

@@ -1,11 +1,14 @@
 """Figures on the validation images, on the way."""
 
+import copy
 from typing import Any
 
 import torch
 
 from sightline.data.records import Dataset
 from sightline.evaluate import evaluate, predict
+from sightline.nets.blocks import fold
+from sightline.progress import bar
 from sightline.train.recipes import Recipe
 
 
@@ -14,8 +17,13 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
 
     Runs in bf16 where the training does, and leaves every random generator as it was.
     """
-    with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-        results = predict(model, validation)
+    folded = fold(copy.deepcopy(model))
+    with (
+        torch.random.fork_rng(),
+        torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16),
+        bar(len(validation), "evaluate") as shown,
+    ):
+        results = predict(folded, validation, progress=lambda done, _: shown.to(done))  # type: ignore[arg-type]
     report = evaluate(validation, results).to_json()
     return {
         key: value

@@ -1,0 +1,91 @@
+"""Where a network starts, and what becomes of the classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from training_world import brief
+
+from sightline import catalogue, checkpoint
+from sightline.errors import UsageError, WeightsError
+from sightline.train import start
+from sightline.train.start import begin
+
+MODEL = "retinanet_mobilenet_v2"
+
+
+def quiet(message: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the light model for two classes."""
+    torch.manual_seed(3)
+    detector = catalogue.build(MODEL, ["cat", "dog"])
+    path = tmp_path_factory.mktemp("weights") / "two"
+    manifest = {"model": MODEL, "classes": ["cat", "dog"]}
+    checkpoint.write(path, detector.state_dict(), manifest)  # type: ignore[attr-defined]
+    return path.with_suffix(".safetensors")
+
+
+def differing(detector: torch.nn.Module, path: Path) -> list[str]:
+    before = checkpoint.read(path).state
+    return [k for k, v in detector.state_dict().items() if not torch.equal(v, before[k])]
+
+
+def test_the_same_classes_keep_everything(saved: Path) -> None:
+    detector = begin(brief(model=MODEL, start=str(saved)), ("cat", "dog"), quiet)
+    assert differing(detector, saved) == []
+
+
+@pytest.mark.parametrize("classes", [("dog", "cat"), ("owl", "hen")])
+def test_other_classes_reset_the_class_outputs_and_say_so(
+    saved: Path, classes: Sequence[str]
+) -> None:
+    said: list[str] = []
+    detector = begin(brief(model=MODEL, start=str(saved)), tuple(classes), said.append)
+    assert differing(detector, saved) == ["towers.class_logits.weight"]
+    assert "towers.class_logits.weight" in said[-1]
+    assert "begin anew" in said[-1]
+
+
+def test_another_number_of_classes(saved: Path) -> None:
+    detector = begin(brief(model=MODEL, start=str(saved)), ("a", "b", "c"), quiet)
+    assert detector.towers.class_logits.out_channels == 3
+    before = checkpoint.read(saved).state
+    kept = [k for k, v in detector.state_dict().items() if "class_logits" not in k]
+    assert all(torch.equal(detector.state_dict()[k], before[k]) for k in kept)
+
+
+def test_a_published_backbone_is_recognised(shared: Path) -> None:
+    path = shared / "weights" / "mobilenet_v2_imagenet.safetensors"
+    detector = begin(brief(model=MODEL, start=str(path)), ("cat",), quiet)
+    published = safetensors.torch.load_file(path)["features.0.0.weight"].float()
+    assert torch.equal(detector.encoder.backbone.stem.conv.weight, published)
+
+
+def test_starts_that_are_none(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WeightsError) as caught:
+        begin(brief(model=MODEL, start=str(tmp_path / "no.safetensors")), ("a",), quiet)
+    assert caught.value.code == "weights.not_found"
+    safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match="no published layout"):
+        begin(brief(model=MODEL, start=str(tmp_path / "odd.safetensors")), ("a",), quiet)
+    with pytest.raises(WeightsError, match="not of retinanet_resnet50_fpn"):
+        begin(brief(model="retinanet_resnet50_fpn", start=str(saved)), ("a",), quiet)
+    monkeypatch.setattr(start, "EMBEDDED", tmp_path)
+    with pytest.raises(UsageError, match="come with the package"):
+        begin(brief(model=MODEL, start="embedded"), ("a",), quiet)
+
+
+def test_a_start_from_nothing_depends_on_the_seed_alone() -> None:
+    weights = []
+    for seed in (1, 1, 2):
+        torch.rand(3)
+        detector = begin(brief(model=MODEL, start=None, seed=seed), ("a",), quiet)
+        weights.append(detector.towers.class_logits.weight)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
