@@ -156,7 +156,7 @@ def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) 
         isinstance(name, str) and value.dim() == 0 for name, value in parts.items()
     )
     total = sum(parts.values())
-    assert math.isfinite(float(total)) and float(total) >= 0
+    assert math.isfinite(total.item()) and total.item() >= 0
     total.backward()
     gradients = [p.grad for p in detector.parameters() if p.grad is not None]  # type: ignore[attr-defined]
     assert gradients and all(torch.isfinite(g).all() for g in gradients)
@@ -164,23 +164,23 @@ def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) 
 
 
 def test_training_lowers_the_loss(detector: Detector) -> None:
-    """Ten steps on one image: the gradient points the right way."""
+    """A few steps on two images: the gradient points the right way."""
     if not hasattr(detector, "loss"):
         pytest.skip("this method is not trained with a loss")
     import copy
 
-    student = copy.deepcopy(detector)
-    truth = [targets([20, 20, 90, 100], [60, 30, 120, 110])]
-    batch = student.prepare([photo(150, 230)])
-    optimizer = torch.optim.AdamW(student.parameters(), lr=2e-4)  # type: ignore[attr-defined]
+    student = copy.deepcopy(detector).train()  # type: ignore[attr-defined]
+    truth = [targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([40, 20, 150, 110])]
+    batch = student.prepare([photo(150, 230), photo(150, 230).flip(-1)])
+    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
     losses = []
-    for _ in range(10):
-        total = sum(student.loss(batch, truth).values())  # type: ignore[attr-defined]
-        losses.append(float(total))
+    for _ in range(12):
+        total = sum(student.loss(batch, truth).values())
+        losses.append(total.item())
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    assert losses[-1] < losses[0]
+    assert min(losses[-3:]) < 0.9 * losses[0], losses
 
 
 def test_the_catalogue() -> None:
