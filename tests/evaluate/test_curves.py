@@ -61,7 +61,7 @@ def test_plain_data_and_nothing_to_find() -> None:
 
 @pytest.mark.parametrize("count", [0, 2, 30])
 def test_the_pictures_are_drawn(tmp_path: Path, count: int) -> None:
-    classes = tuple(f"class {k}" for k in range(max(count, 1)))
+    classes = tuple(f"class ${k}" for k in range(max(count, 1)))
     data = dataset_of(classes, [(c, square(k, 0)) for k, c in enumerate(classes)][:count])
     rows = [found(classes, *((c, 0.5 + k / 99, square(k, 0)) for k, c in enumerate(classes)))]
     drawn = curves(data, rows)

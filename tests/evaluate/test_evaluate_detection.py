@@ -226,6 +226,7 @@ def test_a_report_has_no_other_figures_and_a_table_for_people() -> None:
 
 
 def test_471_images_with_100_detections_each_take_less_than_a_second() -> None:
+    # processor time of all threads: other programs on the machine do not count
     rng = np.random.default_rng(0)
     classes = tuple(f"class {k}" for k in range(80))
     examples, results = [], []
@@ -250,8 +251,8 @@ def test_471_images_with_100_detections_each_take_less_than_a_second() -> None:
     evaluate(data, results)
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         evaluate(data, results)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 1, times
     print(f"471 × 100: {min(times):.3f} s")

@@ -12,7 +12,7 @@ from numpy import ndarray
 from sightline.data.records import Dataset
 from sightline.evaluate.columns import Columns, gather
 from sightline.evaluate.matching import overlaps
-from sightline.evaluate.pictures import new_figure, save
+from sightline.evaluate.pictures import new_figure, plain, save
 from sightline.types import Detections
 
 BACKGROUND = "background"
@@ -63,8 +63,8 @@ class Confusion:
         shown = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         size = 9 if len(names) <= WRITTEN else 6
         ticks = range(len(names))
-        axes.set_xticks(ticks, [_plain(n) for n in names], rotation=90, fontsize=size)
-        axes.set_yticks(ticks, [_plain(n) for n in names], fontsize=size)
+        axes.set_xticks(ticks, [plain(n) for n in names], rotation=90, fontsize=size)
+        axes.set_yticks(ticks, [plain(n) for n in names], fontsize=size)
         axes.set(xlabel="found as", ylabel="truth")
         axes.set_title(f"Confusion at score > {self.score:g}, IoU ≥ {self.iou:g}", fontsize=11)
         if len(names) <= WRITTEN:
@@ -74,11 +74,6 @@ class Confusion:
                     axes.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=8)
         figure.colorbar(shown, ax=axes, label="share of the row", shrink=0.8)
         return save(figure, path)
-
-
-def _plain(name: str) -> str:
-    """A class name that matplotlib takes for no formula."""
-    return name.replace("$", r"\$")
 
 
 def confusion(

@@ -12,7 +12,7 @@ from numpy import ndarray
 from sightline.data.records import Dataset
 from sightline.evaluate.columns import Columns, gather
 from sightline.evaluate.matching import RECALLS, match, precision_at_recalls, ranked
-from sightline.evaluate.pictures import ACCENT, QUIET, new_figure, save
+from sightline.evaluate.pictures import ACCENT, QUIET, new_figure, plain, save
 from sightline.types import Detections
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class Curves:
         figure = new_figure(7, 5)
         axes = figure.add_subplot()
         values = self.precision.mean(axis=1) if self.classes else np.zeros(0)
-        mean = f"mean of {len(self.classes)} classes: AP {100 * _mean(values):.1f}"
+        mean = (
+            f"mean of {len(self.classes)} classes: AP{100 * self.iou:.0f} {100 * _mean(values):.1f}"
+        )
         labels = [f"{c}: {100 * v:.1f}" for c, v in zip(self.classes, values, strict=True)]
         _lines(axes, RECALLS, self.precision, labels, mean)
         axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
@@ -103,7 +105,7 @@ def _lines(axes: "Axes", x: ndarray, rows: ndarray, labels: list[str], mean: str
         return
     for row, label in zip(rows, labels, strict=True):
         if len(rows) <= NAMED:
-            axes.plot(x, row, linewidth=1.1, label=label)
+            axes.plot(x, row, linewidth=1.1, label=plain(label))
         else:
             axes.plot(x, row, linewidth=0.6, color=QUIET)
     axes.plot(x, rows.mean(axis=0), linewidth=2.6, color=ACCENT, label=mean)

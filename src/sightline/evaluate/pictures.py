@@ -8,7 +8,7 @@ from sightline.files import atomic_write
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ACCENT, QUIET = "#0b5394", "#b8c4d0"
+ACCENT, QUIET = "#222222", "#b8c4d0"
 """The colour of what matters, and of what stands behind it."""
 
 DOTS_PER_INCH = 120
@@ -30,3 +30,8 @@ def save(figure: "Figure", path: str | Path) -> Path:
     with atomic_write(goal) as temporary:
         figure.savefig(temporary, format="png", facecolor="white")
     return goal
+
+
+def plain(name: str) -> str:
+    """A class name that matplotlib takes for no formula."""
+    return name.replace("$", r"\$")

@@ -175,8 +175,8 @@ def _entry(
     dataset: Dataset,
 ) -> _Entry:
     label = _known(value, "category_id", labels, "result.category")
-    score = value.get("score")
-    if not is_number(score) or not (margins or 0 <= float(str(score)) <= 1):
+    score: Any = value.get("score")
+    if not is_number(score) or not (margins or 0 <= score <= 1):
         raise AnnotationError(
             f"the score {score!r} is no number between 0 and 1", code="result.score"
         )
@@ -191,7 +191,7 @@ def _entry(
         box = (min(xs), min(ys), max(xs), max(ys))
     else:
         raise AnnotationError("neither bbox nor segmentation nor keypoints", code="result.shape")
-    return _Entry(label, float(score), box, segment, points)  # type: ignore[arg-type]
+    return _Entry(label, float(score), box, segment, points)
 
 
 def _box(value: Any) -> tuple[float, float, float, float]:
