@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from sightline.pipeline import Detector, Trace
 from sightline.preparation import Preparation
 from sightline.tiles import Tiling
 from sightline.types import Detections
+
+Sources = list[Any] | tuple[Any, ...]
+"""Several images, of any kinds."""
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16}
 
@@ -40,9 +43,23 @@ class Model:
         """The names of what it can find."""
         return self.detector.classes
 
+    @overload
     def __call__(
-        self, source: Any, *, tile: int | Tiling | None = None, batch_size: int = 1
-    ) -> Any:
+        self, source: Sources, *, tile: int | Tiling | None = None, batch_size: int = 1
+    ) -> list[Detections]: ...
+
+    @overload
+    def __call__(
+        self, source: images.Source, *, tile: int | Tiling | None = None, batch_size: int = 1
+    ) -> Detections: ...
+
+    def __call__(
+        self,
+        source: images.Source | Sources,
+        *,
+        tile: int | Tiling | None = None,
+        batch_size: int = 1,
+    ) -> Detections | list[Detections]:
         """`Detections` of one image, or their list for a list (or tuple) of images.
 
         `tile` looks at large images in tiles of that many pixels as well as at the whole (see
@@ -201,7 +218,9 @@ def _restore_preparation(detector: Detector, stored: checkpoint.Checkpoint) -> N
     current = getattr(detector, "preparation", None)
     if not recorded or not isinstance(current, Preparation):
         return
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in recorded.items()}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in recorded.items()
+    }
     try:
         detector.preparation = replace(current, **values)  # type: ignore[attr-defined]
     except TypeError as error:

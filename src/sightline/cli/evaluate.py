@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -81,7 +81,7 @@ def _open(
             code="usage.no_data",
             hint="give a folder, or --annotations FILE --images DIR",
         )
-    mode = "skip" if on_bad == "skip" else "error"
+    mode: Literal["error", "skip"] = "skip" if on_bad == "skip" else "error"
     if annotations is not None:
         folder = data or images or annotations.parent
         return open_dataset(folder, split, annotations, images, on_bad=mode)
