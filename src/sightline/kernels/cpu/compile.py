@@ -16,8 +16,8 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
     Where no folder can be written (a read-only installation without a home) it is compiled anew
     in each process.
     """
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return cast(Callable[P, T], numba.njit(cache=True, **options)(function))
+        kept = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:
-        return cast(Callable[P, T], numba.njit(**options)(function))
+        kept = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(Callable[P, T], kept)
