@@ -204,6 +204,13 @@ def test_keypoints_use_the_skeletons_own_sigmas() -> None:
     assert evaluate(loose, [answer]).keypoints_AP == pytest.approx(1)
 
 
+def test_keypoints_of_another_skeleton_are_refused() -> None:
+    points = np.array([[[5, 5, 2], [30, 20, 2], [9, 9, 1]]], np.float32)
+    data, answer = posed(points, points[:, :2])
+    with pytest.raises(UsageError, match="2 keypoints for labels that have 3"):
+        evaluate(data, [answer])
+
+
 def test_a_person_without_labelled_keypoints_is_ignored_for_oks() -> None:
     points = np.zeros((2, 3, 3), np.float32)
     points[0] = [[5, 5, 2], [30, 20, 2], [10, 10, 1]]

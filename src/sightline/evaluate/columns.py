@@ -99,11 +99,11 @@ def gather(dataset: Dataset, results: Iterable[Detections]) -> Columns:
 
     `results` is read once, so that it may be a generator: dense masks are never all in memory.
     Detections of classes that the data set does not have are left out. Raises UsageError where
-    the numbers of images differ, AnnotationError for boxes, scores or keypoints that are not
+    the numbers of images, of keypoints or the sizes of masks differ, AnnotationError for boxes, scores or keypoints that are not
     finite, DatasetError where model and data have no class in common.
     """
     wants_masks = any(example.objects.segments is not None for example in dataset)
-    wants_keypoints = any(example.objects.keypoints is not None for example in dataset)
+    points = 0 if dataset.skeleton is None else len(dataset.skeleton.points)
     maps: dict[tuple[str, ...], ndarray] = {}
     rows: list[dict[str, Any]] = []
     for example, found in zip_longest(dataset, results):
@@ -116,7 +116,7 @@ def gather(dataset: Dataset, results: Iterable[Detections]) -> Columns:
             )
         if found.classes not in maps:
             maps[found.classes] = _class_map(found.classes, dataset.classes)
-        rows.append(_found_row(example, found, maps[found.classes], wants_masks, wants_keypoints))
+        rows.append(_found_row(example, found, maps[found.classes], wants_masks, points))
     known = {name for names in maps for name in names}
     if dataset.classes and known and known.isdisjoint(dataset.classes):
         raise DatasetError(
@@ -156,7 +156,7 @@ def _finite(values: ndarray, example: Example, what: str) -> ndarray:
 
 
 def _found_row(
-    example: Example, found: Detections, labels: ndarray, masks: bool, keypoints: bool
+    example: Example, found: Detections, labels: ndarray, masks: bool, points: int
 ) -> dict[str, Any]:
     """One image's detections as arrays, without those of foreign classes."""
     label = labels[found.labels.cpu().numpy()] if len(found) else np.empty(0, np.int64)
@@ -171,9 +171,15 @@ def _found_row(
     if masks and found.masks is not None:
         pixels = found.masks.detach().cpu().numpy()[keep]
         row["masks"] = runs_of(_same_size(pixels, example))
-    if keypoints and found.keypoints is not None:
-        points = found.keypoints.detach().cpu().double().numpy()[keep]
-        row["keypoints"] = _finite(points, example, "keypoint")
+    if points and found.keypoints is not None:
+        if found.keypoints.shape[1] != points:
+            raise UsageError(
+                f"{found.keypoints.shape[1]} keypoints for labels that have {points}",
+                code="usage.keypoints",
+                hint="the model was trained with another skeleton",
+            )
+        guesses = found.keypoints.detach().cpu().double().numpy()[keep]
+        row["keypoints"] = _finite(guesses, example, "keypoint")
     return row
 
 

@@ -12,7 +12,8 @@ its own class (own) and of others (other); a foreground t_f = 0.5 and a backgrou
 The order of the first three is that of the list, as in the authors' program. An object is missed
 when nothing found it and no classification or localisation error points at it. The weight of a
 cause is dAP: how much AP at t_f rises when an oracle mends just these errors (§2.3 of the paper).
-The six weights do not sum to what is missing to AP 1.
+A class whose last object an oracle forgives is no part of the mean any more. The six weights do
+not sum to what is missing to AP 1.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+import torch
+
 from sightline import images
 from sightline.data.records import Dataset, Example
 from sightline.errors import ImageError, UsageError
@@ -17,15 +19,17 @@ def predict(
     dataset: Dataset,
     *,
     batch_size: int = 1,
+    device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Detections]:
     """The detections of every image, in the data set's order.
 
     Only one batch of images is in memory at a time; images of one size share a batch.
-    `progress(done, total)` is called after each. Raises ImageError naming the file for an image
+    `device` is where the detector is; `progress(done, total)` is called after each. Raises ImageError naming the file for an image
     that cannot be read.
     """
-    return list(stream(detector, dataset, batch_size=batch_size, progress=progress))
+    answers = stream(detector, dataset, batch_size=batch_size, device=device, progress=progress)
+    return list(answers)
 
 
 def stream(
@@ -33,6 +37,7 @@ def stream(
     dataset: Dataset,
     *,
     batch_size: int = 1,
+    device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Detections]:
     """`predict`, one image's answer at a time: dense masks of all images need not fit in memory."""
@@ -49,7 +54,7 @@ def stream(
         for members in sizes.values():
             for first in range(0, len(members), batch_size):
                 chunk = members[first : first + batch_size]
-                pictures = [_read(dataset[i]) for i in chunk]
+                pictures = [_read(dataset[i]).to(device) for i in chunk]
                 answers.update(zip(chunk, detect(detector, pictures, batch_size), strict=True))
                 done += len(chunk)
                 if progress is not None:
