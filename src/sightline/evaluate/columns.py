@@ -98,9 +98,9 @@ def gather(dataset: Dataset, results: Iterable[Detections]) -> Columns:
     """Pack labels and detections, one `Detections` an image in the data set's order.
 
     `results` is read once, so that it may be a generator: dense masks are never all in memory.
-    Detections of classes that the data set does not have are left out. Raises UsageError where
-    the numbers of images, of keypoints or the sizes of masks differ, AnnotationError for boxes, scores or keypoints that are not
-    finite, DatasetError where model and data have no class in common.
+    Detections of classes that the data set does not have are left out. Raises UsageError where the
+    numbers of images, of keypoints or the sizes of masks differ, AnnotationError for boxes, scores
+    or keypoints that are not finite, DatasetError where model and data have no class in common.
     """
     wants_masks = any(example.objects.segments is not None for example in dataset)
     points = 0 if dataset.skeleton is None else len(dataset.skeleton.points)
