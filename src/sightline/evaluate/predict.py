@@ -25,8 +25,8 @@ def predict(
     """The detections of every image, in the data set's order.
 
     Only one batch of images is in memory at a time; images of one size share a batch.
-    `device` is where the detector is; `progress(done, total)` is called after each. Raises ImageError naming the file for an image
-    that cannot be read.
+    `device` is where the detector is; `progress(done, total)` is called after each. Raises
+    ImageError naming the file for an image that cannot be read.
     """
     answers = stream(detector, dataset, batch_size=batch_size, device=device, progress=progress)
     return list(answers)
