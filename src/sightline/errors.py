@@ -40,9 +40,7 @@ class SightlineError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        place = "".join(
-            f"{part}: " for part in (self.path, self.pointer) if part
-        )
+        place = "".join(f"{part}: " for part in (self.path, self.pointer) if part)
         hint = f" ({self.hint})" if self.hint else ""
         return f"{place}{self.message} [{self.code}]{hint}"
 
@@ -66,7 +64,7 @@ class UsageError(SightlineError):
 class ImageError(SightlineError):
     """An image cannot be read. Codes: image.empty, .unsupported, .truncated, .corrupt,
     .too_many_pixels, .too_large_bytes, .bad_dimensions, .unsupported_mode, .non_finite, .timeout,
-    .not_found, .not_a_file, .ambiguous.
+    .not_found, .not_a_file, .permission, .unreadable, .ambiguous.
     """
 
     exit_status = 4

@@ -65,7 +65,7 @@ def decode(data: bytes, header: Header, limits: Limits) -> UInt8[Tensor, "3 H W"
     Raises ImageError: image.truncated, .corrupt, .unsupported, .unsupported_mode, .non_finite,
     .ambiguous or .timeout; ResourceError: resource.out_of_memory.
     """
-    return guarded(lambda: DECODERS[header.format](data, header, limits), header.orientation)
+    return _guarded(lambda: (DECODERS[header.format](data, header, limits), header.orientation))
 
 
 def from_pillow(image: Image.Image, limits: Limits) -> UInt8[Tensor, "3 H W"]:
@@ -83,7 +83,12 @@ def from_pillow(image: Image.Image, limits: Limits) -> UInt8[Tensor, "3 H W"]:
     if min(header.stored) < 1:
         raise ImageError("the image has no pixels", code="image.bad_dimensions")
     limits.check_pixels(header)
-    return guarded(lambda: image, _orientation(image))
+
+    def load() -> tuple[Image.Image, int]:
+        image.load()  # which turns a TIFF, and takes the tag away
+        return image, _orientation(image)
+
+    return _guarded(load)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -94,10 +99,13 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def guarded(load: Callable[[], Image.Image], orientation: int) -> UInt8[Tensor, "3 H W"]:
-    """The pixels of what `load` gives; any exception of a decoder becomes one of ours."""
+def _guarded(load: Callable[[], tuple[Image.Image, int]]) -> UInt8[Tensor, "3 H W"]:
+    """The upright pixels of the image that `load` gives, with its orientation; any exception of a
+    decoder becomes one of ours.
+    """
     try:
-        pixels = _bytes(load())
+        image, orientation = load()
+        pixels = _bytes(image)
     except ImageError:
         raise
     except MemoryError as error:

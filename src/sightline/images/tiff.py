@@ -21,13 +21,19 @@ NEEDED |= {*range(512, 522), 529, 530, 531, 532}
 WIDTHS = {1: 1, 3: 2, 4: 4, 16: 8}
 """Bytes of the unsigned types: BYTE, SHORT, LONG, LONG8."""
 
+LENGTHS = {1: 1, 2: 1, 6: 1, 7: 1, 3: 2, 8: 2, 4: 4, 9: 4, 11: 4, 13: 4, 5: 8, 10: 8, 12: 8}
+LENGTHS |= {16: 8, 17: 8, 18: 8}
+"""Bytes of every type of field."""
+
 PIECES = 200_000
 """More strips or tiles than this are an attack on our patience, not an image."""
 
 
 @dataclass(frozen=True)
 class Directory:
-    """`entries`: tag, type and count of each field, and the bytes that stand for its value."""
+    """`entries`: tag, type and count of each field that pixels need, and of the orientation, and
+    the bytes that stand for its value.
+    """
 
     data: bytes
     order: Literal["little", "big"]
@@ -68,9 +74,12 @@ class Directory:
         return answer if 1 <= answer <= 8 else 1
 
     def check(self, max_pixels: int) -> None:
-        """Raise ImageError where pixel data lie beyond the end, or a tile is beyond all bounds."""
+        """Raise ImageError where data lie beyond the end, or a tile is beyond all bounds."""
         if self.value(TILE_WIDTH, 1) * self.value(TILE_HEIGHT, 1) > max_pixels:
             raise ImageError("a TIFF tile is too large", code="image.too_many_pixels")
+        for tag, kind, count, inline in self.entries:
+            if tag in NEEDED and (length := count * LENGTHS.get(kind, 0)) > len(inline):
+                take(self.data, int.from_bytes(inline, self.order), length)
         for starts, lengths in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
             for start, length in zip(self.values(starts), self.values(lengths), strict=False):
                 if start + length > len(self.data):
@@ -117,12 +126,13 @@ def first(data: bytes) -> Directory:
     table = take(data, at, count * step)
     entries = tuple(
         (
-            number(table, i, 2, order),
+            tag,
             number(table, i + 2, 2, order),
             number(table, i + 4, wide, order),
             table[i + 4 + wide : i + step],
         )
         for i in range(0, count * step, step)
+        if (tag := int.from_bytes(table[i : i + 2], order)) in NEEDED or tag == ORIENTATION
     )
     return Directory(data, order, big, entries)
 

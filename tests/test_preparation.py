@@ -1,0 +1,115 @@
+"""From bytes to a batch: sizes, colours, padding, and the way back (N6, N7, I27)."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sightline.ops.resample import resample
+from sightline.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
+
+
+def noise(*size: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize(
+    "size", [(480, 640), (512, 512), (512, 1024), (333, 500), (1000, 10), (801, 1201)]
+)
+def test_sizes_of_published_networks(size):
+    """PyTorch's own rounding of torchvision's single-precision scale: 480 becomes 799, not 800."""
+    sides = torch.tensor(size, dtype=torch.float32)
+    scale = torch.minimum(800 / sides.min(), 1333 / sides.max()).item()
+    image = torch.zeros(1, 1, *size)
+    wanted = F.interpolate(image, scale_factor=scale, recompute_scale_factor=True).shape[2:]
+    assert Preparation().resized(size) == tuple(wanted)
+
+
+@pytest.mark.parametrize("size", [(30_000, 1), (1, 30_000)])
+def test_a_thread_of_pixels_keeps_its_width(size):
+    height, width = Preparation().resized(size)
+    assert min(height, width) == 1 and max(height, width) in (1332, 1333)
+    assert torch.isfinite(Preparation()([noise(*size)]).pixels).all()
+
+
+def test_only_the_longer_side():
+    preparation = Preparation(shorter=None, longer=416)
+    assert preparation.resized((360, 480)) == (312, 416)
+    assert preparation.padded((312, 416)) == (320, 416)
+    assert Preparation(divisor=1).padded((312, 417)) == (312, 417)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("size", [(360, 480), (97, 41), (416, 300), (1, 7), (7, 1), (1, 1)])
+def test_equals_interpolation_by_torch(size, interleaved):
+    image = noise(*size)
+    if interleaved:
+        image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    preparation = Preparation(shorter=None, longer=416)
+    batch = preparation([image])
+    height, width = preparation.resized(size)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    values = F.interpolate(image[None].float(), (height, width), mode="bilinear")[0]
+    wanted = (values / 255 - mean) / std
+    torch.testing.assert_close(batch.pixels[0, :, :height, :width], wanted, atol=1e-5, rtol=1e-5)
+    assert not batch.pixels[0, :, height:].any() and not batch.pixels[0, :, :, width:].any()
+    assert batch.size == preparation.padded((height, width))
+    assert batch.frames[0].original == size and batch.frames[0].resized == (height, width)
+
+
+def test_resampling_equals_opencv():
+    image = noise(60, 90)
+    one, zero = torch.ones(3), torch.zeros(3)
+    found = torch.empty(3, 45, 71)
+    resample(image, found, (45, 71), one, zero)
+    wanted = cv2.resize(image.permute(1, 2, 0).numpy().astype(np.float32), (71, 45))
+    np.testing.assert_allclose(found.permute(1, 2, 0).numpy(), wanted, atol=0.01)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_kernel_equals_definition(seed):
+    generator = np.random.default_rng(seed)
+    height, width, h, w = (int(side) for side in generator.integers(1, 200, 4))
+    image = noise(height, width, seed=seed)
+    if seed % 2:
+        image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    gain, bias = torch.tensor([0.01, 0.02, 0.03]), torch.tensor([-1.0, 0.0, 2.0])
+    kernel, definition = torch.full((3, h + 3, w + 5), 9.0), torch.full((3, h + 3, w + 5), 8.0)
+    resample(image, kernel, (h, w), gain, bias)
+    resample.reference(image, definition, (h, w), gain, bias)
+    torch.testing.assert_close(kernel, definition, atol=1e-5, rtol=0)
+
+
+def test_normalise_is_what_a_batch_holds():
+    image = noise(64, 96)
+    preparation = Preparation(shorter=64, longer=96)
+    batch = preparation([image])
+    torch.testing.assert_close(batch.pixels[0], preparation.normalise(image), atol=1e-5, rtol=0)
+    grey = torch.tensor([round(255 * m) for m in IMAGENET_MEAN], dtype=torch.uint8)
+    assert preparation.normalise(grey.view(3, 1, 1).expand(3, 2, 4)).abs().max() < 0.01
+
+
+def test_neighbours_in_a_batch_change_nothing():
+    images = [noise(50, 70, seed=seed) for seed in range(5)]
+    preparation = Preparation(shorter=None, longer=100)
+    together = preparation(images)
+    for row, image in enumerate(images):
+        assert torch.equal(together.pixels[row], preparation([image]).pixels[0])
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [],
+        [noise(50, 70), noise(70, 50)],
+        [noise(5, 7).float()],
+        [noise(5, 7)[:1]],
+        [noise(5, 7)[0]],
+        [noise(0, 7)],
+    ],
+)
+def test_what_is_no_batch(images):
+    with pytest.raises(ValueError, match=r"batch|image"):
+        Preparation()(images)
