@@ -1,9 +1,9 @@
 """Sightline: find things in images, with any method of the lineage, and see how it was found.
 
-    import sightline
-    model = sightline.load("retinanet")
-    for name, score, box in model("photo.jpg"):
-        print(name, score, box)
+import sightline
+model = sightline.load("retinanet")
+for name, score, box in model("photo.jpg"):
+    print(name, score, box)
 """
 
 from typing import TYPE_CHECKING, Any

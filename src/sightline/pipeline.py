@@ -1,7 +1,7 @@
 """One architecture: what a detector is, and how its stages follow each other.
 
-    list[image] --prepare--> Batch --encode--> features --propose--> Regions
-                --classify--> Scored --postprocess--> list[Detections]
+list[image] --prepare--> Batch --encode--> features --propose--> Regions
+            --classify--> Scored --postprocess--> list[Detections]
 """
 
 import time
@@ -91,9 +91,7 @@ def run(detector: Detector, images: Sequence[Image]) -> Trace:
     return Trace(batch, features, regions, scored, detections, seconds)
 
 
-def detect(
-    detector: Detector, images: Sequence[Image], batch_size: int = 1
-) -> list[Detections]:
+def detect(detector: Detector, images: Sequence[Image], batch_size: int = 1) -> list[Detections]:
     """The answers for any images, in their order.
 
     Only images of the same size share a batch, so that no image is padded because of its

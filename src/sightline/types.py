@@ -91,6 +91,11 @@ class Regions:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def to(self, device: torch.device | str) -> "Regions":
+        """The same regions on another device."""
+        scores = None if self.scores is None else self.scores.to(device)
+        return Regions(self.boxes.to(device), self.image.to(device), self.level.to(device), scores)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -104,6 +109,13 @@ class Scored:
     scores: Float[Tensor, "R K"]
     boxes: Float[Tensor, "R 4"] | Float[Tensor, "R K 4"]
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str) -> "Scored":
+        """The same scores, boxes and regions on another device."""
+        extras = {name: value.to(device) for name, value in self.extras.items()}
+        return Scored(
+            self.regions.to(device), self.scores.to(device), self.boxes.to(device), extras
+        )
 
 
 @dataclass(frozen=True)
@@ -143,10 +155,7 @@ class Detections:
 
     def __iter__(self) -> Iterator[tuple[str, float, list[float]]]:
         """(class name, score, [x1, y1, x2, y2]) of each detection."""
-        for name, score, box in zip(
-            self.names, self.scores.tolist(), self.boxes.tolist(), strict=True
-        ):
-            yield name, score, box
+        yield from zip(self.names, self.scores.tolist(), self.boxes.tolist(), strict=True)
 
     @property
     def names(self) -> list[str]:

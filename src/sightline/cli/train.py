@@ -33,6 +33,9 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Weights to start from: a file, embedded, or none.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or auto: a GPU if there is one.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that prepare images.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="ONNX network to learn from too.")] = None,
@@ -53,11 +56,13 @@ def train(
 ) -> None:
     """Train MODEL on DATA; the best weights are then OUT/best.safetensors."""
     from sightline import catalogue
+    from sightline.memory import keep_freed_memory
     from sightline.train import state
     from sightline.train.loop import Run
     from sightline.train.loop import train as run_training
     from sightline.train.start import begin
 
+    keep_freed_memory()
     given = [f"{name}={value!r}" for name, value in _plain(locals()).items() if value is not None]
     if size is not None:
         given.append(f"sizes=((1.0, {size}),)")
@@ -90,7 +95,7 @@ def train(
 
 def _plain(values: dict[str, object]) -> dict[str, object]:
     """Those options that are settings of a recipe under the same name."""
-    names = (*LENGTHS, "batch", "seed", "start", "threads", "workers")
+    names = (*LENGTHS, "batch", "seed", "start", "device", "threads", "workers")
     plain = {name: values[name] for name in names}
     if plain["start"] == "none":
         plain["start"] = None

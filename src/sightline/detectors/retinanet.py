@@ -63,9 +63,7 @@ class Towers(nn.Module):
             tower.extend([conv, nn.ReLU(inplace=True)])
         return tower
 
-    def forward(
-        self, features: Features
-    ) -> tuple[Float[Tensor, "B A K"], Float[Tensor, "B A 4"]]:
+    def forward(self, features: Features) -> tuple[Float[Tensor, "B A K"], Float[Tensor, "B A 4"]]:
         """Class logits and box offsets of all anchors, level by level, row by row."""
 
         def rows(maps: Tensor, width: int) -> Tensor:
@@ -195,9 +193,7 @@ class _Goals:
     labels: Int[Tensor, "M"]
 
 
-def _goals(
-    targets: Sequence[Targets], matched: Tensor, image: Tensor, anchor: Tensor
-) -> _Goals:
+def _goals(targets: Sequence[Targets], matched: Tensor, image: Tensor, anchor: Tensor) -> _Goals:
     """The object of each positive anchor of a batch."""
     counts = torch.tensor([0, *(len(t) for t in targets)], device=matched.device).cumsum(0)
     row = matched[image, anchor] + counts[image]
@@ -242,12 +238,12 @@ class RetinaNet(nn.Module):
     def propose(self, batch: Batch, features: Features) -> Regions:
         """Every anchor of every cell of every level."""
         grids = [(x.shape[-2], x.shape[-1]) for x in features]
-        return self.anchors.regions(grids, batch.size, len(batch))
+        return self.anchors.regions(grids, batch.size, len(batch)).to(batch.pixels.device)
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """A sigmoid a class, and each anchor moved by its offsets."""
         logits, offsets = self.towers(features)
-        boxes = bx.decode(offsets.flatten(0, 1), regions.boxes.to(offsets.device))
+        boxes = bx.decode(offsets.flatten(0, 1), regions.boxes)
         return Scored(regions, logits.flatten(0, 1).sigmoid(), boxes)
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
@@ -261,7 +257,8 @@ class RetinaNet(nn.Module):
         features = self.encode(batch)
         grids = [(x.shape[-2], x.shape[-1]) for x in features]
         anchors, level = (x.to(batch.pixels.device) for x in self.anchors.boxes(grids, batch.size))
-        return self.criterion(Answers(*self.towers(features), anchors, level), targets, teacher)
+        logits, offsets = self.towers(features)
+        return self.criterion(Answers(logits, offsets, anchors, level), targets, teacher)
 
 
 def retinanet_resnet50_fpn(classes: Sequence[str]) -> RetinaNet:

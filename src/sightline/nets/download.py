@@ -53,7 +53,7 @@ Opener = Callable[[str, Mapping[str, str]], contextlib.AbstractContextManager[Re
 class HttpsOnly(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https, and refuses all others."""
 
-    def redirect_request(  # noqa: PLR0917 - the base class calls it so
+    def redirect_request(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],

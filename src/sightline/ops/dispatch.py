@@ -50,6 +50,7 @@ class Kernel(Generic[P, T]):
         return self.reference if twin is None else cast(Callable[P, T], twin)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the kernel of the first array's device, or the definition where there is none."""
         device = _device(args)
         if device not in self._found:
             self._found[device] = self._find(device)

@@ -98,6 +98,7 @@ class Trainer:
         self.recipe, self.out, self.options = recipe, out, options
         self.dataset, self.validation = data
         setup.freeze(detector, recipe)
+        detector.to(setup.device_of(recipe))
         teacher = setup.open_teacher(recipe, detector)
         self.stepper = Stepper(detector, recipe, teacher)
         self.budget = Budget.of(recipe, len(self.dataset))

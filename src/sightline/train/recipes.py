@@ -27,6 +27,8 @@ class Recipe:
     `calm` is the last share of the budget without mosaic and mixup; `balance` is the frequency
     below which classes are repeated (0: not); `skip_bad` is the share of files that may turn out
     unreadable and are left out.
+    Machine: `device` "cpu", "cuda", or "auto" for a GPU where there is one; `threads` of the
+    network on a CPU (0: as many as cores), `workers` that prepare images.
     Evaluation: every `evaluate_every` of the budget; `patience` evaluations without a new best
     `figure` end the run (0: never).
     """
@@ -56,6 +58,7 @@ class Recipe:
     skip_bad: float = 0.0
     bf16: bool = True
     channels_last: bool = True
+    device: str = "auto"
     threads: int = 0
     workers: int = 1
     seed: int = 0

@@ -98,6 +98,22 @@ def prepare_machine(recipe: Recipe) -> None:
     random.seed(recipe.seed)
 
 
+def device_of(recipe: Recipe) -> torch.device:
+    """Where the recipe trains; UsageError (`usage.device`) where that is not to be had."""
+    if recipe.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(recipe.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"device {recipe.device!r} cannot be used: {str(error).splitlines()[0]}",
+            code="usage.device",
+            hint="cpu always works",
+        ) from error
+    return device
+
+
 def freeze(detector: Any, recipe: Recipe) -> None:
     """Freeze stages and batch norms of the backbone as the recipe says.
 

@@ -28,6 +28,7 @@ class Stepper:
         if recipe.channels_last:
             detector.to(memory_format=torch.channels_last)
         detector.train()
+        self.device = next(detector.parameters()).device
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -69,12 +70,13 @@ class Stepper:
 
     def _losses(self, pixels: Tensor, targets: list[Targets]) -> dict[str, Tensor]:
         recipe, size = self.recipe, (pixels.shape[2], pixels.shape[3])
+        extra = {} if self.teacher is None else {"teacher": self.teacher(pixels).to(self.device)}
+        pixels, targets = pixels.to(self.device), [t.to(self.device) for t in targets]
         if recipe.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         frames = tuple(Frame(size, size) for _ in range(len(pixels)))
         batch = Batch(self.detector.preparation.normalise(pixels), frames)
-        extra = {} if self.teacher is None else {"teacher": self.teacher(pixels)}
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
             losses: dict[str, Tensor] = self.detector.loss(batch, targets, **extra)
         return losses
 

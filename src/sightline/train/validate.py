@@ -18,12 +18,18 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
     Runs in bf16 where the training does, and leaves every random generator as it was.
     """
     folded = fold(copy.deepcopy(model))
+    device = next(folded.parameters()).device
     with (
         torch.random.fork_rng(),
-        torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16),
+        torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16),
         bar(len(validation), "evaluate") as shown,
     ):
-        results = predict(folded, validation, progress=lambda done, _: shown.to(done))  # type: ignore[arg-type]
+        results = predict(
+            folded,  # type: ignore[arg-type]
+            validation,
+            device=device,
+            progress=lambda done, _: shown.to(done),
+        )
     report = evaluate(validation, results).to_json()
     return {
         key: value
