@@ -48,7 +48,7 @@ class OnnxTeacher:
         image = pixels.flip(1).float().cpu().contiguous().numpy()
         answer = torch.from_numpy(self.session.run(None, {"images": image})[0])
         batch, (height, width) = len(pixels), pixels.shape[-2:]
-        cells, level = _cells(height, width)
+        cells, level = cells_of(height, width)
         if answer.shape[1] != len(cells):
             raise WeightsError(
                 f"the teacher gives {answer.shape[1]} cells where {len(cells)} are expected",
@@ -65,7 +65,7 @@ class OnnxTeacher:
         return Scored(regions, scores.flatten(0, 1), boxes.flatten(0, 1))
 
 
-def _cells(height: int, width: int) -> tuple[Tensor, Tensor]:
+def cells_of(height: int, width: int) -> tuple[Tensor, Tensor]:
     """The cells of all levels as boxes, row by row, and their level."""
     boxes, levels = [], []
     for level, stride in enumerate(STRIDES):

@@ -1,0 +1,93 @@
+"""Who answers for which object: worked examples."""
+
+import pytest
+import torch
+
+from sightline import boxes as bx
+from sightline.anchors import AnchorGrid
+from sightline.matching import BACKGROUND, IGNORED, AtssMatcher, IouMatcher
+from sightline.types import Targets
+
+
+def targets(*boxes: list[float], crowd: tuple[bool, ...] | None = None) -> Targets:
+    rows = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    mark = torch.tensor(crowd or [False] * len(rows), dtype=torch.bool)
+    return Targets(rows, torch.zeros(len(rows), dtype=torch.int64), mark)
+
+
+def level_of(regions: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(len(regions), dtype=torch.int64)
+
+
+REGIONS = torch.tensor(
+    [[0.0, 0, 10, 10], [0, 0, 10, 6], [0, 0, 10, 4.5], [50, 50, 60, 60], [20, 0, 30, 3]]
+)
+
+
+def test_iou_matcher_by_hand() -> None:
+    goal = targets([0, 0, 10, 10], [20, 0, 30, 10])
+    # IoU with the first object: 1, 0.6, 0.45, 0, 0; the second object's best is region 4 with 0.3
+    plain = IouMatcher(0.5, 0.4, best_too=False)(REGIONS, level_of(REGIONS), goal)
+    assert plain.tolist() == [0, 0, IGNORED, BACKGROUND, BACKGROUND]
+    generous = IouMatcher(0.5, 0.4, best_too=True)(REGIONS, level_of(REGIONS), goal)
+    assert generous.tolist() == [0, 0, IGNORED, BACKGROUND, 1]
+
+
+def test_an_object_that_touches_nothing_is_nobodys() -> None:
+    goal = targets([500, 500, 510, 510])
+    assert IouMatcher()(REGIONS, level_of(REGIONS), goal).tolist() == [BACKGROUND] * 5
+
+
+def test_rows_skip_crowds_and_crowds_set_their_ground_aside() -> None:
+    goal = targets([45, 45, 80, 80], [0, 0, 10, 10], crowd=(True, False))
+    for matcher in (IouMatcher(), AtssMatcher()):
+        matched = matcher(REGIONS, level_of(REGIONS), goal)
+        assert matched[0] == 1 and matched[3] == IGNORED, matcher
+        assert matched[4] == BACKGROUND, matcher
+
+
+def test_without_objects_all_is_background() -> None:
+    for matcher in (IouMatcher(), AtssMatcher()):
+        assert matcher(REGIONS, level_of(REGIONS), targets()).tolist() == [BACKGROUND] * 5
+
+
+def pyramid() -> tuple[torch.Tensor, torch.Tensor]:
+    grid = AnchorGrid(sizes=((40.0,), (80.0,)), ratios=(1.0,), strides=(8, 16))
+    return grid.boxes([(12, 16), (6, 8)], (96, 128))
+
+
+def test_atss_takes_the_level_that_fits() -> None:
+    regions, level = pyramid()
+    small, large = [40.0, 30, 80, 70], [20.0, 5, 100, 85]
+    for box, wanted in ((small, 0), (large, 1)):
+        matched = AtssMatcher()(regions, level, targets(box))
+        chosen = (matched == 0).nonzero()[:, 0]
+        assert 1 <= len(chosen) <= 18
+        assert set(level[chosen].tolist()) == {wanted}
+        assert bx.inside(bx.centres(regions[chosen]), torch.tensor([box])).all()
+
+
+@pytest.mark.parametrize("corners", [[40.0, 30, 80, 70], [20, 5, 100, 85], [33, 21, 71, 66]])
+def test_atss_by_the_definition(corners: list[float]) -> None:
+    """The threshold, by a slow loop over one object's candidates."""
+    regions, level = pyramid()
+    box = torch.tensor([corners])
+    centre = bx.centres(box)
+    candidates: list[int] = []
+    for number in (0, 1):
+        rows = (level == number).nonzero()[:, 0]
+        far = (bx.centres(regions[rows]) - centre).norm(dim=1)
+        candidates += rows[far.argsort(stable=True)[:9]].tolist()
+    near = bx.iou(regions[candidates], box)[:, 0]
+    limit = near.mean() + near.std()
+    inside = bx.inside(bx.centres(regions[candidates]), box)[:, 0]
+    wanted = {c for c, v, i in zip(candidates, near, inside, strict=True) if v >= limit and i}
+    matched = AtssMatcher()(regions, level, targets(box[0].tolist()))
+    assert set((matched == 0).nonzero()[:, 0].tolist()) == wanted and wanted
+
+
+def test_atss_gives_every_object_someone_however_small() -> None:
+    regions, level = pyramid()
+    goal = targets([40.5, 30.5, 42, 32], [41, 31, 90, 80], [100, 80, 101, 81])
+    matched = AtssMatcher()(regions, level, goal)
+    assert set(matched.unique().tolist()) >= {0, 1, 2}
