@@ -16,15 +16,29 @@ def noise(*size: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "size", [(480, 640), (512, 512), (512, 1024), (333, 500), (1000, 10), (801, 1201)]
+    "size",
+    [
+        (480, 640),
+        (427, 640),
+        (612, 612),
+        (512, 512),
+        (512, 1024),
+        (333, 500),
+        (1000, 10),
+        (801, 1201),
+    ],
 )
 def test_sizes_of_published_networks(size):
-    """PyTorch's own rounding of torchvision's single-precision scale: 480 becomes 799, not 800."""
+    """The scale as torchvision computes it, rounded as PyTorch does."""
     sides = torch.tensor(size, dtype=torch.float32)
     scale = torch.minimum(800 / sides.min(), 1333 / sides.max()).item()
     image = torch.zeros(1, 1, *size)
     wanted = F.interpolate(image, scale_factor=scale, recompute_scale_factor=True).shape[2:]
     assert Preparation().resized(size) == tuple(wanted)
+
+
+def test_the_commonest_size():
+    assert Preparation().resized((480, 640)) == (800, 1066)
 
 
 @pytest.mark.parametrize("size", [(30_000, 1), (1, 30_000)])

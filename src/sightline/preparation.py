@@ -33,12 +33,13 @@ class Preparation:
     def resized(self, size: Size) -> Size:
         """The size that an image of `size` gets before padding; no side falls below 1.
 
-        Single precision and rounding down, because the published networks were run so.
+        In single precision, multiplied by a reciprocal (which is how PyTorch divides a number by a
+        tensor) and rounded down, because the published networks were run so.
         """
-        sides = numpy.array(size, numpy.float32)
-        scale = numpy.float32(self.longer) / sides.max()
+        reciprocals = numpy.float32(1) / numpy.array(size, numpy.float32)
+        scale = numpy.float32(self.longer) * reciprocals.min()
         if self.shorter is not None:
-            scale = min(scale, numpy.float32(self.shorter) / sides.min())
+            scale = min(scale, numpy.float32(self.shorter) * reciprocals.max())
         height, width = (max(1, int(side * float(scale))) for side in size)
         return height, width
 

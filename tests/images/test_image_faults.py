@@ -183,7 +183,11 @@ def test_tiff_traps():
     assert set(read(simple(*many)).unique().tolist()) == {7}
     assert time.process_time() - start < 2
     assert code(simple((322, 4, 1, 2**31), (323, 4, 1, 2**31))) == "image.too_many_pixels"
-    assert code(tiff((256, 4, 1, 4), (257, 4, 1, 3), (273, 4, 2**30, 8))) == "image.timeout"
+    assert code(tiff((256, 4, 1, 4), (257, 4, 1, 3), (273, 4, 2**30, 8))) == "image.truncated"
+    strips = simple((278, 4, 1, 1)).replace(
+        struct.pack("<HHI", 273, 4, 1), struct.pack("<HHI", 273, 4, 300_000)
+    )
+    assert code(strips + bytes(1_200_000)) == "image.timeout"
     assert code(simple(width=2**31, height=2**31)) == "image.too_many_pixels"
     assert code(b"II*\0\0\0\0\0") == "image.corrupt"
     assert code(simple()[:-1]) == "image.truncated"
