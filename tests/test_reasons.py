@@ -82,7 +82,7 @@ def test_a_region_is_told_as_its_luckiest_class() -> None:
 @pytest.mark.parametrize("limit", [3, 1000])
 def test_they_agree_with_select_and_add_up(method: str, agnostic: bool, limit: int) -> None:
     scored = noise(400, 6)
-    chosen = Selection(0.3, 0.4, limit, 30, method, class_agnostic=agnostic, min_size=2)
+    chosen = Selection(0.3, 0.4, limit, 30, method, class_agnostic=agnostic, min_size=2.0)
     found = select(scored, BATCH, chosen, CLASSES)
     for index, (told, kept) in enumerate(zip(reasons(scored, BATCH, chosen), found, strict=True)):
         mine = (scored.regions.image == index).nonzero()[:, 0]

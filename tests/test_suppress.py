@@ -107,7 +107,9 @@ def test_boxes_are_cut_to_the_picture_and_come_back_in_its_pixels() -> None:
     few = Selection(min_size=20.5)  # of the second 20 prepared pixels are left
     (found,) = select(scored_of(boxes, scores), batch_of(frame), few, CLASSES)
     assert found.region.tolist() == []
-    (found,) = select(scored_of(boxes, scores), batch_of(frame), replace(few, min_size=20), CLASSES)
+    (found,) = select(
+        scored_of(boxes, scores), batch_of(frame), replace(few, min_size=20.0), CLASSES
+    )
     assert found.region.tolist() == [0, 1]
 
 
