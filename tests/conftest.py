@@ -3,8 +3,30 @@
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+def _checked() -> list[str]:
+    """The modules whose annotated shapes are checked while tests run.
+
+    Left out are kernels (a wrapped function cannot be compiled), the command line, and files whose
+    annotations are strings.
+    """
+    names = []
+    for path in sorted((SOURCE / "sightline").rglob("*.py")):
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        aside = module.startswith(("sightline.kernels", "sightline.cli"))
+        if path.stem[:2] != "__" and not aside:
+            text = path.read_text()
+            if "jaxtyping" in text and "from __future__ import annotations" not in text:
+                names.append(module)
+    return names
+
+
+install_import_hook(_checked(), "shape_checks.check")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

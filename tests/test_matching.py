@@ -71,7 +71,7 @@ def test_atss_takes_the_level_that_fits() -> None:
 def test_atss_by_the_definition(corners: list[float]) -> None:
     """The threshold, by a slow loop over one object's candidates."""
     regions, level = pyramid()
-    box = torch.tensor([corners])
+    box = torch.tensor([corners], dtype=torch.float32)
     centre = bx.centres(box)
     candidates: list[int] = []
     for number in (0, 1):

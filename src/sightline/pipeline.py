@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sightline.types import Batch, Detections, Features, Regions, Scored
 
-Image = UInt8[Tensor, "3 H W"]
+Image = UInt8[Tensor, "3 _ _"]
 """An upright RGB image."""
 
 

@@ -58,7 +58,7 @@ class Preparation:
         mean, std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
         return 1 / (255 * std), -mean / std
 
-    def __call__(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
+    def __call__(self, images: Sequence[Tensor]) -> Batch:
         """A batch of images that all get the same prepared size.
 
         Raises ValueError for images of different sizes (`pipeline.detect` sorts them), and for

@@ -77,7 +77,7 @@ def test_recipes_are_plain_data_and_named() -> None:
         assert recipe.model in name
         fields = {f.name for f in dataclasses.fields(Recipe)}
         assert recipe.to_json().keys() == fields
-    assert named("retinanet_mobilenet_v2").freeze == 1
+    assert named("retinanet_mobilenet_v2").freeze == 2
     with pytest.raises(UsageError, match="did you mean retinanet_mobilenet_v2"):
         named("retinanet_mobilenet")
 

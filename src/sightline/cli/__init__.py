@@ -64,10 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     end = given.index("--") if "--" in given else len(given)
     debug = "--debug" in given[:end]
     given = [item for i, item in enumerate(given) if item != "--debug" or i > end]
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _terminated)
-    warnings.showwarning = _show_warning if not debug else warnings.showwarning
-    raise SystemExit(_run(given, debug))
+    handler = signal.signal(signal.SIGTERM, _terminated)
+    show = warnings.showwarning
+    warnings.showwarning = _show_warning if not debug else show
+    try:
+        status = _run(given, debug)
+    finally:  # a program that calls `main` gets its own ways back
+        signal.signal(signal.SIGTERM, handler)
+        warnings.showwarning = show
+    raise SystemExit(status)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -34,7 +35,7 @@ __all__ = [
 class Polygons:
     """A mask as the union of closed rings, each (V, 2) float64: x, y in pixels of the image."""
 
-    rings: tuple[Float[ndarray, "V 2"], ...]
+    rings: tuple[Float[ndarray, "_ 2"], ...]
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class Objects:
     @classmethod
     def of(
         cls,
-        boxes: Sequence[Sequence[float]] | Float[ndarray, "N 4"],
-        labels: Sequence[int] | Int[ndarray, "N"],
+        boxes: Sequence[Sequence[Any]] | Float[ndarray, "N 4"],
+        labels: Sequence[Any] | Int[ndarray, "N"],
         segments: Sequence[Segment | None] | None = None,
         keypoints: Float[ndarray, "N P 3"] | None = None,
     ) -> "Objects":
@@ -192,7 +193,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: SupportsIndex) -> Example:
         return self.examples[index]
 
     def __iter__(self) -> Iterator[Example]:

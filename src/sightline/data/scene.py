@@ -67,7 +67,7 @@ class Scene:
         scene = cls(scene.boxes, scene.labels, scene.crowd, masks, keypoints)
         return scene if masks is None else scene.tightened(whole[rows] != boxes[rows], keep)
 
-    def tightened(self, cut: Bool[ndarray, "N 4"], keep: "Keep") -> "Scene":
+    def tightened(self, cut: Bool[ndarray, "N sides"], keep: "Keep") -> "Scene":
         """The boxes of cut objects drawn in to what is left of their masks; lost ones dropped."""
         assert self.masks is not None
         boxes, good = self.boxes.copy(), np.ones(len(self), bool)

@@ -15,7 +15,7 @@ Key of shapes: B images, A anchors an image, K classes, C channels, H W cells of
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -84,6 +84,7 @@ class Answers:
     level: Int[Tensor, "A"]
 
 
+@runtime_checkable
 class Criterion(Protocol):
     """What the towers should have said: losses by part."""
 

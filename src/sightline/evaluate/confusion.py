@@ -28,7 +28,7 @@ class Confusion:
     Row K, "background": detections where nothing is. Column K: objects that were not found.
     """
 
-    matrix: Int64[ndarray, "K+1 K+1"]
+    matrix: Int64[ndarray, "side side"]
     classes: tuple[str, ...]
     score: float
     iou: float

@@ -10,7 +10,7 @@ ours: in our continuous coordinates they become the same boxes on reading.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -22,7 +22,7 @@ from sightline.evaluate.columns import Columns, gather
 from sightline.evaluate.matching import overlaps, ranked
 from sightline.types import Detections
 
-Method = Literal["area", "eleven_points"]
+METHODS = ("area", "eleven_points")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class VocReport:
 
     mAP: float | None  # noqa: N815 - the literature's name
     per_class: Mapping[str, float | None]
-    method: Method
+    method: str
     iou: float
 
     def to_json(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class VocReport:
 def evaluate_voc(
     dataset: Dataset,
     results: Iterable[Detections],
-    method: Method = "area",
+    method: str = "area",
     iou: float = 0.5,
 ) -> VocReport:
     """VOC's AP of `results`, one `Detections` an image in the data set's order.
@@ -51,7 +51,7 @@ def evaluate_voc(
     Crowds are taken as difficult. Raises UsageError for an unknown method, else what
     `columns.gather` raises.
     """
-    if method not in ("area", "eleven_points"):
+    if method not in METHODS:
         raise UsageError(
             f"no method {method!r}", code="usage.value", hint="'area' or 'eleven_points'"
         )

@@ -71,16 +71,16 @@ def train(
     setup.check_folder(out, detector)
     with locked(out), Stop(None if run.stop_after is None else run.stop_after * 60) as stop:
         setup.claim(out, resume)
-        setup.prepare_machine(recipe)
-        trainer = Trainer(detector, (dataset, validation), recipe, out, run)
-        saved = state.load(out) if resume else None
-        if saved is not None:
-            trainer.restore(*saved)
-        elif resume:
-            run.say(f"nothing to resume in {out}: beginning anew")
-        setup.write_record(out, trainer.facts(), recipe, run.command)
-        if not trainer.finished:
-            trainer.run(stop)
+        with setup.machine(recipe):
+            trainer = Trainer(detector, (dataset, validation), recipe, out, run)
+            saved = state.load(out) if resume else None
+            if saved is not None:
+                trainer.restore(*saved)
+            elif resume:
+                run.say(f"nothing to resume in {out}: beginning anew")
+            setup.write_record(out, trainer.facts(), recipe, run.command)
+            if not trainer.finished:
+                trainer.run(stop)
         return trainer.conclude(stop)
 
 

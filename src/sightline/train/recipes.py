@@ -104,8 +104,10 @@ RECIPES: dict[str, Recipe] = {
     "retinanet_mobilenet_v2": Recipe(
         model="retinanet_mobilenet_v2",
         start="mobilenet_v2_imagenet.safetensors",
-        epochs=60,
-        evaluate_every=0.05,
+        minutes=100,
+        sizes=((0.6, 256), (0.4, 384)),
+        freeze=2,
+        evaluate_every=0.34,
         threads=1,
         balance=0.05,
         augmentation=Augmentation(masks=False),

@@ -6,7 +6,8 @@ import json
 import platform
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,24 @@ def claim(out: Path, resume: bool) -> None:
         )
 
 
-def prepare_machine(recipe: Recipe) -> None:
-    """Set the threads, treat denormal numbers as zero (slow on CPUs), seed every generator."""
+@contextmanager
+def machine(recipe: Recipe) -> Iterator[None]:
+    """Set the threads, treat denormal numbers as zero (slow on CPUs), seed every generator.
+
+    Threads and denormals are as before afterwards: a run leaves its process as it found it.
+    """
+    threads = torch.get_num_threads()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
     np.random.seed(recipe.seed % 2**32)
     random.seed(recipe.seed)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
 
 
 def device_of(recipe: Recipe) -> torch.device:
