@@ -270,7 +270,7 @@ def _guesses(
         torch.arange(count),
         (48, 64),
         classes,
-        masks=torch.from_numpy(np.array([_cut(b) for b in boxes]).reshape(-1, 48, 64)),
+        masks=torch.from_numpy(np.array([_cut(b) for b in boxes], bool).reshape(-1, 48, 64)),
         keypoints=torch.from_numpy(points).float(),
     )
 
