@@ -15,7 +15,7 @@ from sightline.train.start import begin
 
 @pytest.mark.slow
 def test_the_light_one_learns_a_class_it_never_saw(shared: Path, tmp_path: Path) -> None:
-    """158 photos of raccoons, three minutes on one core: AP50 on 42 others is above 0.5."""
+    """158 photos of raccoons, three minutes on one core: AP50 on 42 others is above 0.75."""
     if embedded("retinanet_mobilenet_v2") is None:
         pytest.skip("no embedded weights in this checkout")
     data = shared / "data" / "raccoon"
@@ -38,4 +38,4 @@ def test_the_light_one_learns_a_class_it_never_saw(shared: Path, tmp_path: Path)
     model = load(best, score=None)
     report = evaluate(test, predict(model.detector, test))
     print(f"raccoon: AP {report.AP:.3f}, AP50 {report.AP50:.3f}")
-    assert report.AP50 is not None and report.AP50 > 0.5
+    assert report.AP50 is not None and report.AP50 > 0.75
