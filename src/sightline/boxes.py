@@ -38,10 +38,20 @@ def coverage(a: Float[Tensor, "n 4"], b: Float[Tensor, "m 4"]) -> Float[Tensor, 
     return torch.where(own > 0, shared / own.clamp(min=torch.finfo(own.dtype).tiny), 0.0)
 
 
+def iou_pairs(a: Float[Tensor, "n 4"], b: Float[Tensor, "n 4"]) -> Float[Tensor, "n"]:
+    """IoU of the pairs (a[i], b[i]); 0 where both are empty."""
+    shared = _shared(a, b)
+    return shared / (area(a) + area(b) - shared).clamp(min=1e-7)
+
+
+def _shared(a: Float[Tensor, "n 4"], b: Float[Tensor, "n 4"]) -> Float[Tensor, "n"]:
+    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
+    return (high - low).clamp(min=0).prod(dim=1)
+
+
 def giou(a: Float[Tensor, "n 4"], b: Float[Tensor, "n 4"]) -> Float[Tensor, "n"]:
     """Generalised IoU of the pairs (a[i], b[i]), in (−1, 1] (Rezatofighi 2019)."""
-    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
-    shared = (high - low).clamp(min=0).prod(dim=1)
+    shared = _shared(a, b)
     union = area(a) + area(b) - shared
     hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).clamp(min=0)
     around = hull.prod(dim=1).clamp(min=1e-7)

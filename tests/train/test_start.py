@@ -76,7 +76,7 @@ def test_starts_that_are_none(saved: Path, tmp_path: Path, monkeypatch: pytest.M
         begin(brief(model=MODEL, start=str(tmp_path / "odd.safetensors")), ("a",), quiet)
     with pytest.raises(WeightsError, match="not of retinanet_resnet50_fpn"):
         begin(brief(model="retinanet_resnet50_fpn", start=str(saved)), ("a",), quiet)
-    monkeypatch.setattr(start, "EMBEDDED", tmp_path)
+    monkeypatch.setattr(start, "embedded", lambda name: None)
     with pytest.raises(UsageError, match="come with the package"):
         begin(brief(model=MODEL, start="embedded"), ("a",), quiet)
 

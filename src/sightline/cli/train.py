@@ -115,11 +115,12 @@ _NONE = _None()
 
 def _recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
     """The recipe named, or the default for these data, with the settings given."""
-    from sightline.train import recipes, start
+    from sightline.predict import embedded
+    from sightline.train import recipes
 
     if name is not None:
         return recipes.changed(recipes.named(name), [f"model={model!r}", *settings])
-    origin = "embedded" if start.embedded(model).exists() else None
+    origin = "embedded" if embedded(model) is not None else None
     return recipes.changed(recipes.default_for(model, dataset, origin), settings)
 
 

@@ -147,7 +147,7 @@ class QualityCriterion:
         found = bx.decode(answers.offsets[image, anchor], anchors[anchor])
         overlap = bx.giou(found, goals.boxes)
         with torch.no_grad():
-            quality = _iou_pairs(found, goals.boxes)
+            quality = bx.iou_pairs(found, goals.boxes)
             wanted = torch.zeros_like(logits)
             wanted[image, anchor, goals.labels] = quality
             total = quality.sum().clamp(min=1.0)
@@ -201,12 +201,6 @@ def _goals(targets: Sequence[Targets], matched: Tensor, image: Tensor, anchor: T
     return _Goals(
         torch.cat([t.boxes for t in targets])[row], torch.cat([t.labels for t in targets])[row]
     )
-
-
-def _iou_pairs(a: Float[Tensor, "M 4"], b: Float[Tensor, "M 4"]) -> Float[Tensor, "M"]:
-    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
-    shared = (high - low).clamp(min=0).prod(dim=1)
-    return shared / (bx.area(a) + bx.area(b) - shared).clamp(min=1e-7)
 
 
 class RetinaNet(nn.Module):

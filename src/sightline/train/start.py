@@ -10,11 +10,9 @@ from sightline import catalogue, checkpoint
 from sightline.errors import UsageError, WeightsError
 from sightline.nets import weights
 from sightline.nets.reading import read_state
+from sightline.predict import embedded
 from sightline.train.recipes import Recipe
 from sightline.train.setup import Say
-
-EMBEDDED = Path(__file__).resolve().parents[1] / "weights"
-"""The folder of weights that come with the package."""
 
 
 def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
@@ -34,13 +32,14 @@ def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
         say(f"start: backbone from {path}, the rest random")
         return detector
     if recipe.start == "embedded":
-        path = embedded(recipe.model)
-        if not path.exists():
+        found = embedded(catalogue.resolve(recipe.model))
+        if found is None:
             raise UsageError(
                 f"no weights of {recipe.model} come with the package",
                 code="train.start",
                 hint="give --start FILE, or --start none",
             )
+        path = found
     else:
         path = Path(recipe.start)
     if path.is_dir() or path.with_suffix(".json").exists():
@@ -49,11 +48,6 @@ def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
         _load_backbone(detector, path)
         say(f"start: backbone from {path}, the rest random")
     return detector
-
-
-def embedded(model: str) -> Path:
-    """Where the weights of a model would lie in the package; they may not be there."""
-    return EMBEDDED / f"{catalogue.resolve(model)}.safetensors"
 
 
 def _load_backbone(detector: Any, path: Path) -> None:
