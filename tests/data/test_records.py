@@ -108,7 +108,7 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
         open_dataset(tmp_path, annotations="nowhere.json")
     assert missing.value.code == "file.not_found"
     with pytest.raises(UsageError):
-        open_dataset(coco_folder(tmp_path / "x"), on_bad="fix")  # type: ignore[arg-type]
+        open_dataset(coco_folder(tmp_path / "x"), on_bad="mend")  # type: ignore[arg-type]
 
 
 def test_splits_have_names_and_others_for_the_same(tmp_path: Path) -> None:

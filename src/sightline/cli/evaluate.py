@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DATA = "Folder of images and labels: COCO, Pascal VOC or YOLO, recognised by itself."
 ANNOTATIONS = "COCO label file, where it is not in its usual place in DATA."
 DETECTIONS = "Evaluate this COCO result file instead of a model."
-ON_BAD = "What faulty labels do: error, or skip (dropped and reported)."
+ON_BAD = "What faulty labels do: error, skip (dropped, counted), or fix (mended, else dropped)."
 
 
 def evaluate(
@@ -44,9 +44,10 @@ def evaluate(
     """Measure a model on labelled images: COCO's AP and AR, in all and for each class."""
     dataset = _open(data, split, annotations, images, on_bad)
     if detections is not None:
+        from sightline.data.checks import mode
         from sightline.evaluate import from_results
 
-        results = from_results(detections, dataset, on_bad="skip" if on_bad == "skip" else "error")
+        results = from_results(detections, dataset, on_bad=mode(on_bad, "--on-bad"))
     else:
         results = _predict(dataset, model, bf16, threads)
     from sightline.evaluate import evaluate as judge
@@ -71,17 +72,16 @@ def _open(
 ) -> Dataset:
     """The labelled images; of a folder with splits "val", unless another is named."""
     from sightline.data import default_split, open_dataset
+    from sightline.data.checks import mode as checked
     from sightline.errors import UsageError
 
-    if on_bad not in ("error", "skip"):
-        raise UsageError(f"--on-bad is error or skip, not {on_bad!r}", code="usage.on_bad")
+    mode = checked(on_bad, "--on-bad")
     if data is None and annotations is None:
         raise UsageError(
             "nothing to evaluate on",
             code="usage.no_data",
             hint="give a folder, or --annotations FILE --images DIR",
         )
-    mode: Literal["error", "skip"] = "skip" if on_bad == "skip" else "error"
     if annotations is not None:
         folder = data or images or annotations.parent
         return open_dataset(folder, split, annotations, images, on_bad=mode)

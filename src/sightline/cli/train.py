@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,7 +43,7 @@ def train(
         list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split to train on.")] = None,
-    on_bad: Annotated[str, typer.Option(help="Faulty labels: error, or skip.")] = "error",
+    on_bad: Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")] = "error",
     no_validate: Annotated[bool, typer.Option("--no-validate", help="No evaluation.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     accept_changes: Annotated[
@@ -129,11 +129,10 @@ def _data(
 ) -> tuple[Dataset, Dataset | None]:
     """The images to train on and, where the folder has them, others to evaluate on."""
     from sightline.data import default_split, open_dataset, splits
-    from sightline.errors import DatasetError, UsageError
+    from sightline.data.checks import mode as checked
+    from sightline.errors import DatasetError
 
-    if on_bad not in ("error", "skip"):
-        raise UsageError(f"--on-bad is error or skip, not {on_bad!r}", code="usage.on_bad")
-    mode: Literal["error", "skip"] = "skip" if on_bad == "skip" else "error"
+    mode = checked(on_bad, "--on-bad")
     name = split or default_split(folder, "train")
     dataset = open_dataset(folder, name, on_bad=mode)
     if not validate or not splits(folder):

@@ -11,44 +11,84 @@ from sightline.data.records import Fault
 from sightline.errors import AnnotationError, SightlineWarning, UsageError
 from sightline.types import Size
 
-OnBad = Literal["error", "skip"]
+OnBad = Literal["error", "skip", "fix"]
+"""What faulty labels do: end the reading, be dropped, or be mended where a mend is plain and
+dropped where none is.
+"""
+
+MODES: tuple[OnBad, ...] = ("error", "skip", "fix")
+
 Box = tuple[float, float, float, float]
 
 TOLERANCE = 1.0
 """Boxes that leave their image by no more than this (pixels) are cut without a word: rounding."""
 
 
+def mode(value: str, option: str = "on_bad") -> OnBad:
+    """`value` as one of the three modes; UsageError `usage.on_bad`."""
+    for known in MODES:
+        if value == known:
+            return known
+    raise UsageError(
+        f"{option} is error, skip or fix, not {value!r}",
+        code="usage.on_bad",
+        hint="error ends the reading, skip drops what is bad, fix mends what can be mended",
+    )
+
+
 class Checks:
     """What was found wrong while reading one data set."""
 
     def __init__(self, on_bad: OnBad) -> None:
-        if on_bad not in ("error", "skip"):
-            raise UsageError(
-                f"on_bad is {on_bad!r}", code="usage.value", hint="it is 'error' or 'skip'"
-            )
-        self.on_bad = on_bad
+        self.on_bad = mode(on_bad)
         self.faults: list[Fault] = []
         self.repaired: list[Fault] = []
 
     def add(
-        self, code: str, message: str, path: Path, pointer: str | None, hint: str | None = None
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        pointer: str | None,
+        hint: str | None = None,
+        id: int | str | None = None,
     ) -> None:
         """Remember a broken rule; what it stands in is dropped by the caller."""
-        self.faults.append(Fault(code, message, str(path), pointer, hint))
+        self.faults.append(Fault(code, message, str(path), pointer, hint, id=id))
 
-    def add_error(self, error: AnnotationError, path: Path, pointer: str | None) -> None:
+    def add_error(
+        self,
+        error: AnnotationError,
+        path: Path,
+        pointer: str | None,
+        id: int | str | None = None,
+    ) -> None:
         """Remember an error that a check lower down raised without knowing its place."""
         inner = error.pointer or ""
-        self.add(error.code, error.message, path, f"{pointer or ''}{inner}" or None, error.hint)
+        place = f"{pointer or ''}{inner}" or None
+        self.add(error.code, error.message, path, place, error.hint, id)
 
-    def repair(self, code: str, message: str, path: Path, pointer: str | None) -> None:
-        """Remember something that was put right."""
-        self.repaired.append(Fault(code, message, str(path), pointer))
+    def repair(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        pointer: str | None,
+        hint: str | None = None,
+        id: int | str | None = None,
+    ) -> None:
+        """Remember something that was put right, or is suspect and is used all the same."""
+        self.repaired.append(Fault(code, message, str(path), pointer, hint, "warning", id))
+
+    @property
+    def fixing(self) -> bool:
+        """Whether what has a plain mend is to be mended (`repair`) instead of dropped (`add`)."""
+        return self.on_bad == "fix"
 
     def finish(self) -> tuple[Fault, ...]:
         """Raise everything as one AnnotationError, or warn once and hand back what was skipped."""
         if self.repaired:
-            _warn("repaired", self.repaired)
+            _warn("repaired or suspect", self.repaired)
         if self.faults and self.on_bad == "error":
             raise _combined(self.faults)
         if self.faults:
@@ -75,7 +115,7 @@ def _combined(faults: Sequence[Fault]) -> AnnotationError:
         places = [f"{Path(f.path).name} {f.pointer or ''} {f.code}" for f in faults[1:20]]
         more = f"; and {len(faults) - 20} more" if len(faults) > 20 else ""
         message += f"; {len(faults)} faults in all ({_summary(faults)}): {'; '.join(places)}{more}"
-    go_on = "or go on without them: on_bad='skip' (--on-bad skip)"
+    go_on = "or go on without them: on_bad='skip' (--on-bad skip), or 'fix'"
     error = AnnotationError(
         message,
         code=first.code,

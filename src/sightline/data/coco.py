@@ -75,6 +75,7 @@ def read_coco(source: CocoSource, on_bad: OnBad = "error") -> Dataset:
         root=source.root,
         split=source.split,
         skipped=checks.finish(),
+        repaired=tuple(checks.repaired),
     )
 
 

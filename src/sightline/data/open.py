@@ -182,4 +182,5 @@ def _together(parts: Sequence[Dataset]) -> Dataset:
         examples=tuple(paths.values()),
         split=None,
         skipped=tuple(fault for part in parts for fault in part.skipped),
+        repaired=tuple(fault for part in parts for fault in part.repaired),
     )

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -27,6 +27,7 @@ __all__ = [
     "Polygons",
     "Runs",
     "Segment",
+    "Severity",
     "Skeleton",
 ]
 
@@ -156,15 +157,25 @@ class Skeleton:
             raise DatasetError("a limb ends at a keypoint that is not there", code="skeleton.limbs")
 
 
+Severity = Literal["error", "warning", "note"]
+
+
 @dataclass(frozen=True)
 class Fault:
-    """One broken rule of a label file: which, where, and what to do about it."""
+    """One broken rule of a label file: which, where, and what to do about it.
+
+    `severity` says what it costs: "error" makes something unusable, "warning" is suspect and is
+    used all the same, "note" is worth knowing. `id` is the label file's own id of the annotation
+    or image, where it has one.
+    """
 
     code: str
     message: str
     path: str
     pointer: str | None = None
     hint: str | None = None
+    severity: Severity = "error"
+    id: int | str | None = None
 
     def error(self) -> AnnotationError:
         """The fault as an exception to raise."""
@@ -178,7 +189,8 @@ class Dataset:
     """Labelled images with one list of classes.
 
     Class names are the key; `category_ids` are the label file's own ids of the same classes, for
-    output. `skipped` tells what was dropped on reading (`on_bad="skip"`).
+    output. `skipped` tells what was dropped on reading (`on_bad="skip"` or "fix"), `repaired` what
+    was put right or is suspect.
     """
 
     examples: tuple[Example, ...]
@@ -189,6 +201,7 @@ class Dataset:
     root: Path
     split: str | None
     skipped: tuple[Fault, ...] = ()
+    repaired: tuple[Fault, ...] = ()
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -130,6 +130,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         root=folder,
         split=split,
         skipped=checks.finish(),
+        repaired=tuple(checks.repaired),
     )
 
 

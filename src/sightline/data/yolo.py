@@ -57,6 +57,7 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
         root=root,
         split=split,
         skipped=checks.finish(),
+        repaired=tuple(checks.repaired),
     )
 
 
