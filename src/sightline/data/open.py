@@ -5,6 +5,7 @@
 | COCO | `annotations/instances_{split}.json`, or Roboflow's `_annotations.coco.json` |
 | Pascal VOC | `Annotations/*.xml`, with `ImageSets/Main/{split}.txt` and `JPEGImages/` |
 | YOLO | `data.yaml` that names the classes, with `images/` and `labels/` |
+| plain CSV | `labels.csv` or `annotations.csv`, with `images/` |
 
 Splits are never guessed: without one, all images are taken; training takes "train", evaluation
 "val" (`default_split`). "val", "valid" and "validation" are one split.
@@ -17,6 +18,7 @@ from pathlib import Path
 from sightline.data.checks import OnBad
 from sightline.data.coco import read_coco
 from sightline.data.coco_layout import CocoSource, coco_files
+from sightline.data.formats.plain_csv import find_csv, read_csv
 from sightline.data.reading import list_folder
 from sightline.data.records import Dataset, Example
 from sightline.data.voc import read_voc, voc_splits
@@ -35,7 +37,7 @@ def open_dataset(
     images: Path | str | None = None,
     on_bad: OnBad = "error",
 ) -> Dataset:
-    """The labelled images of a folder in COCO's, Pascal VOC's or YOLO's format.
+    """The labelled images of a folder in COCO's, Pascal VOC's or YOLO's format, or CSV.
 
     `split` is one of `splits(folder)`; without it all of them are taken together. `annotations`
     names a COCO file and `images` its folder of images, where they are not in the usual places;
@@ -66,7 +68,7 @@ def splits(folder: Path | str) -> tuple[str, ...]:
         return tuple(name for name in coco_files(root) if name is not None)
     if kind == "voc":
         return voc_splits(root)
-    yaml = find_yaml(root)
+    yaml = None if kind == "csv" else find_yaml(root)
     return () if yaml is None else tuple(read_config(yaml).splits)
 
 
@@ -107,12 +109,15 @@ def _recognise(root: Path) -> str:
         return "voc"
     if find_yaml(root) is not None:
         return "yolo"
+    if find_csv(root) is not None:
+        return "csv"
     raise DatasetError(
         "the folder is in none of the formats known",
         code="dataset.unknown",
         path=root,
         hint="COCO: annotations/instances_train.json; Pascal VOC: Annotations/*.xml; "
-        "YOLO: data.yaml. Or name a COCO file with annotations=… (--annotations FILE)",
+        "YOLO: data.yaml; CSV: labels.csv. "
+        "Or name a COCO file with annotations=… (--annotations FILE)",
     )
 
 
@@ -143,6 +148,8 @@ def _open_folder(
     name = None if split is None else _existing(split, splits(root), root)
     if kind == "voc":
         return read_voc(root, name, on_bad)
+    if kind == "csv":
+        return read_csv(find_csv(root) or root / "labels.csv", on_bad)
     if kind == "yolo":
         return _open_yaml(find_yaml(root) or root / "data.yaml", split, on_bad)
     place = None if images is None else Path(images)

@@ -1,0 +1,51 @@
+"""`sightline convert`: a data set from one format into another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SOURCE = "Folder of images and labels: COCO, Pascal VOC, YOLO or CSV, recognised by itself."
+TO = "Format to write: coco, voc, yolo or csv."
+IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
+ON_BAD = "What faulty labels do: error, skip (dropped, counted), or fix (mended, else dropped)."
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help=SOURCE)],
+    to: Annotated[str, typer.Option(help=TO)],
+    out: Annotated[Path, typer.Option(help="New or empty folder to write into.")],
+    split: Annotated[
+        str | None, typer.Option(help="Only this split.", show_default="all of them")
+    ] = None,
+    images: Annotated[str, typer.Option(help=IMAGES)] = "copy",
+    on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop where the format cannot hold everything.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Write a data set in another format, and say what that format cannot hold."""
+    from sightline.data import open_dataset, splits
+    from sightline.data.checks import mode
+    from sightline.data.convert import convert as write
+    from sightline.progress import bar
+
+    how = mode(on_bad, "--on-bad")
+    names = (split,) if split is not None else (splits(source) or (None,))
+    datasets = [open_dataset(source, name, on_bad=how) for name in names]
+    count = len({example.path for dataset in datasets for example in dataset})
+    with bar(count, "images") as shown:
+        losses = write(datasets, out, to, images, strict, shown.to)  # type: ignore[arg-type]
+    if as_json:
+        answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}
+        print(json.dumps(answer, allow_nan=False))
+        return
+    print(f"{count:,} images in {out}, as {to}")
+    if losses:
+        print(f"what {to} cannot hold:\n{losses.table()}")

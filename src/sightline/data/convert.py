@@ -1,0 +1,102 @@
+"""Data sets from one format into another: nothing is lost without a word, nothing overwritten."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sightline.data.formats import FORMATS, Losses, count
+from sightline.data.formats.plan import ImageMode, place_image, plan
+from sightline.data.records import Dataset
+from sightline.errors import DatasetError, UsageError
+
+
+def convert(
+    datasets: Sequence[Dataset],
+    out: Path,
+    to: str,
+    images: ImageMode = "copy",
+    strict: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Losses:
+    """Write data sets, one a split, into the empty folder `out` in the format `to`.
+
+    The answer counts what the format cannot hold. `images` are copied byte for byte, hard-linked,
+    or left where they are; `progress` hears how many are done. The sources never change.
+
+    UsageError `usage.format`, `usage.images`; DatasetError `convert.not_empty`, `convert.classes`
+    (the splits must agree), `convert.loss` with `strict`; ResourceError where the disk refuses.
+    """
+    if to not in FORMATS:
+        raise UsageError(
+            f"there is no format {to!r}", code="usage.format", hint=f"known: {', '.join(FORMATS)}"
+        )
+    if images not in ("copy", "link", "none"):
+        raise UsageError(
+            f"{images!r} is none of copy, link, none", code="usage.images", hint="see --help"
+        )
+    goal = FORMATS[to]
+    _check(datasets, out)
+    apart = _apart(datasets)
+    losses = count(apart, goal.holds)
+    losses.counts["splits"] += len(datasets) - len(apart)
+    if strict and losses:
+        told = ", ".join(f"{number} × {kind}" for kind, number in losses.rows())
+        raise DatasetError(
+            f"{to} cannot hold everything: {told}",
+            code="convert.loss",
+            path=out,
+            hint="leave --strict away, or choose a format that holds more",
+        )
+    parts = plan(apart)
+    done = 0
+    for part in parts:
+        split = part.split or ("train" if to == "yolo" else "")
+        folder = out / goal.images.format(split=split)
+        for name, example in part.pairs():
+            place_image(example.path, folder / name, images)
+            done += 1
+            progress(done)
+    goal.write(parts, out)
+    return losses
+
+
+def _apart(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The splits without those that only repeat images of earlier ones, as VOC's trainval does.
+
+    DatasetError `convert.overlap` where two splits share some of their images.
+    """
+    seen: set[Path] = set()
+    answer: list[Dataset] = []
+    for dataset in datasets:
+        paths = {example.path for example in dataset}
+        if answer and paths <= seen:
+            continue
+        if paths & seen:
+            raise DatasetError(
+                f"the split {dataset.split} shares images with another",
+                code="convert.overlap",
+                path=dataset.root,
+                hint="convert one split at a time with --split",
+            )
+        seen |= paths
+        answer.append(dataset)
+    return answer
+
+
+def _check(datasets: Sequence[Dataset], out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetError(
+            "there is something already",
+            code="convert.not_empty",
+            path=out,
+            hint="name a new or an empty folder",
+        )
+    first = datasets[0]
+    for dataset in datasets[1:]:
+        same = (dataset.classes, dataset.category_ids) == (first.classes, first.category_ids)
+        if not same:
+            raise DatasetError(
+                f"the splits {first.split} and {dataset.split} have different classes",
+                code="convert.classes",
+                path=dataset.root,
+                hint="convert one split at a time with --split",
+            )

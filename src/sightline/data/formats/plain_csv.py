@@ -1,0 +1,165 @@
+"""Plain CSV: a row an object, in `labels.csv` (or `annotations.csv`) beside `images/`.
+
+With a header the columns are found by name: file, label, x1, y1, x2, y2, and width, height where
+they are known. Without one they are `path,x1,y1,x2,y2,class`. Empty cells after the file name mean
+an image without objects. Boxes are xyxy in continuous pixels of the upright image. A quote before
+= + - @ or another quote, which keeps a spreadsheet from running a cell, is taken away. The classes
+are sorted by name.
+"""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline import images as pictures
+from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
+from sightline.data.reading import contained, is_file, read_text
+from sightline.data.records import Dataset, Example, Objects
+from sightline.data.upright import settle
+from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.types import Size
+
+FILES = ("labels.csv", "annotations.csv")
+BARE = ("file", "x1", "y1", "x2", "y2", "label")
+ENDS = ("x1", "y1", "x2", "y2")
+GUARDED = ("=", "+", "-", "@", "\t", "\r", "'")
+ALIASES = {
+    "filename": "file",
+    "path": "file",
+    "image": "file",
+    "class": "label",
+    "xmin": "x1",
+    "ymin": "y1",
+    "xmax": "x2",
+    "ymax": "y2",
+}
+
+
+@dataclass
+class _Page:
+    path: Path
+    size: Size
+    rows: list[tuple[str, Box]] = field(default_factory=list)
+
+
+def find_csv(folder: Path) -> Path | None:
+    """The CSV file of labels of a folder."""
+    return next((path for name in FILES if is_file(path := folder / name)), None)
+
+
+def read_csv(path: Path, on_bad: OnBad = "error") -> Dataset:
+    """The data set of one CSV file.
+
+    AnnotationError with every fault and line; with `on_bad="skip"` bad rows and missing images are
+    dropped and told in `skipped`. Codes: `csv.syntax`, `csv.header`, `csv.columns`, `box.…`,
+    `category.name`, `image.size`, `image.missing`, `file.…`.
+    """
+    checks = Checks(on_bad)
+    reader = csv.reader(read_text(path).splitlines(keepends=True), strict=True)
+    pages: dict[str, _Page | None] = {}
+    columns: tuple[str, ...] | None = None
+    try:
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if columns is None:
+                columns = _columns(row, path)
+                if columns != BARE or row[0].strip().lower() in ("file", *ALIASES):
+                    continue
+            try:
+                _take(row, columns, pages, path.parent)
+            except AnnotationError as error:
+                checks.add_error(error, path, f"line {reader.line_num}")
+    except csv.Error as error:
+        raise AnnotationError(
+            str(error), code="csv.syntax", path=path, pointer=f"line {reader.line_num}"
+        ) from error
+    known = [page for page in pages.values() if page is not None]
+    classes = tuple(sorted({label for page in known for label, _ in page.rows}))
+    if not classes:
+        checks.finish()
+        raise DatasetError("no row names any object", code="dataset.empty", path=path)
+    examples = settle([_example(page, classes) for page in known], checks)
+    ids = tuple(range(1, len(classes) + 1))
+    home = path.parent
+    skipped = checks.finish()
+    repaired = tuple(checks.repaired)
+    return Dataset(examples, classes, ids, None, home.name, home, None, skipped, repaired)
+
+
+def _columns(row: list[str], path: Path) -> tuple[str, ...]:
+    """The columns' names: those of the header, or the order of files without one."""
+    names = [ALIASES.get(cell.strip().lower(), cell.strip().lower()) for cell in row]
+    if "file" not in names:
+        return BARE
+    missing = [name for name in BARE if name not in names]
+    if missing or len(set(names)) < len(names):
+        what = f"no column {missing[0]!r}" if missing else "a column twice"
+        raise AnnotationError(
+            f"the header has {what}", code="csv.header", path=path, pointer="line 1"
+        )
+    return tuple(names)
+
+
+def _take(
+    row: list[str], columns: tuple[str, ...], pages: dict[str, _Page | None], home: Path
+) -> None:
+    """Hand one row to its image; errors without a place."""
+    if len(row) != len(columns):
+        raise AnnotationError(f"{len(row)} columns, not {len(columns)}", code="csv.columns")
+    cells = dict(zip(columns, row, strict=True))
+    name = unguarded(cells["file"])
+    if name not in pages:
+        pages[name] = None  # a name that is refused is told once for each row
+        pages[name] = _page(name, cells, home)
+    page = pages[name]
+    if page is None:
+        return
+    label = unguarded(cells["label"])
+    if not label and not any(cells[end].strip() for end in ENDS):
+        return
+    if not label.strip():
+        raise AnnotationError("an object has no class", code="category.name")
+    box, _ = check_box(_corners(cells), page.size)
+    page.rows.append((label, box))
+
+
+def unguarded(text: str) -> str:
+    """A cell's text without the quote that keeps a spreadsheet from running it."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(GUARDED) else text
+
+
+def _corners(cells: dict[str, str]) -> Box:
+    values = []
+    for end in ENDS:
+        try:
+            value = float(cells[end])
+        except ValueError:
+            value = float("nan")
+        if not is_number(value):
+            raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format")
+        values.append(value)
+    return values[0], values[1], values[2], values[3]
+
+
+def _page(name: str, cells: dict[str, str], home: Path) -> _Page:
+    """The image of a row, in the folder `images` beside the file, or beside the file itself."""
+    choices = [contained(home / "images", name), contained(home, name)]
+    path = next((path for path in choices if is_file(path)), None)
+    if path is None:
+        raise AnnotationError(f"there is no image {name!r}", code="image.missing")
+    texts = [cells.get(side, "").strip() for side in ("height", "width")]
+    if not any(texts):
+        try:
+            return _Page(path, pictures.read_size(path))
+        except ImageError as error:
+            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
+    if not all(t.isascii() and t.isdigit() and len(t) < 10 and int(t) > 0 for t in texts):
+        raise AnnotationError(f"{texts[1]} × {texts[0]} is no image size", code="image.size")
+    return _Page(path, (int(texts[0]), int(texts[1])))
+
+
+def _example(page: _Page, classes: tuple[str, ...]) -> Example:
+    index = {name: i for i, name in enumerate(classes)}
+    objects = Objects.of([box for _, box in page.rows], [index[name] for name, _ in page.rows])
+    return Example(page.path, page.path.stem, page.size, objects)

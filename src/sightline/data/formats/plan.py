@@ -1,0 +1,65 @@
+"""Where each image of a conversion goes, and copying it there."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sightline.data.records import Dataset, Example
+from sightline.files import atomic_write, make_folder, refuse
+
+ImageMode = Literal["copy", "link", "none"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split to be written: its images under the names they get, none of them in a folder."""
+
+    split: str | None
+    dataset: Dataset
+    names: tuple[str, ...]
+
+    def pairs(self) -> list[tuple[str, Example]]:
+        """Each image with its new name."""
+        return list(zip(self.names, self.dataset, strict=True))
+
+
+def plan(datasets: Sequence[Dataset]) -> list[Part]:
+    """New names for all images: the old file name; "a-2.jpg" where its stem is taken already.
+
+    Stems differ even in a file system that ignores case, over all splits together.
+    """
+    taken: set[str] = set()
+    parts = []
+    for dataset in datasets:
+        names = []
+        for example in dataset:
+            stem, end = example.path.stem, example.path.suffix
+            name, number = stem, 1
+            while name.casefold() in taken:
+                number += 1
+                name = f"{stem}-{number}"
+            taken.add(name.casefold())
+            names.append(name + end)
+        parts.append(Part(dataset.split, dataset, tuple(names)))
+    return parts
+
+
+def place_image(source: Path, goal: Path, mode: ImageMode) -> None:
+    """Bring one image to `goal`, byte for byte; "link" copies where no hard link can be made."""
+    if mode == "none":
+        return
+    make_folder(goal.parent)
+    if mode == "link":
+        try:
+            os.link(source.resolve(), goal)
+            return
+        except OSError:  # another disk, or a file system without hard links
+            pass
+    with atomic_write(goal) as temporary:
+        try:
+            shutil.copyfile(source, temporary)
+        except OSError as error:
+            refuse(error, goal)

@@ -1,0 +1,141 @@
+"""COCO, Pascal VOC, YOLO and plain CSV, written; each takes all splits of one conversion."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from sightline.data.coco_export import to_coco
+from sightline.data.contours import one_ring
+from sightline.data.formats.losses import KINDS, keep
+from sightline.data.formats.plan import Part
+from sightline.data.records import Dataset, Example
+from sightline.errors import DatasetError
+from sightline.files import write_json, write_text
+
+COCO_HOLDS = frozenset(KINDS) - {"ids"}
+VOC_HOLDS = frozenset(("difficult", "empty", "splits"))
+YOLO_HOLDS = frozenset(("masks", "empty", "classes", "category_ids", "splits", "thin"))
+CSV_HOLDS = frozenset(("empty", "thin"))
+
+HEADER = ("file", "width", "height", "label", "x1", "y1", "x2", "y2")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""Beginnings of a cell that a spreadsheet may run, and the quote that keeps it from that."""
+
+
+def write_coco_folder(parts: Sequence[Part], out: Path) -> None:
+    """`annotations/instances_{split}.json`, images in `images/{split}`."""
+    for part in parts:
+        labels = to_coco(part.dataset)
+        for row, name in zip(labels["images"], part.names, strict=True):
+            row["file_name"] = name
+        file = "instances.json" if part.split is None else f"instances_{part.split}.json"
+        write_json(out / "annotations" / file, labels)
+
+
+def number(value: float) -> str:
+    """The shortest decimal that gives the same float32 back, without an exponent."""
+    return np.format_float_positional(np.float32(value), trim="-")
+
+
+def write_voc_folder(parts: Sequence[Part], out: Path) -> None:
+    """`Annotations/*.xml`, images in `JPEGImages`, `ImageSets/Main/{split}.txt`."""
+    for part in parts:
+        for name, example in part.pairs():
+            stem = name.removesuffix(Path(name).suffix)
+            write_text(out / "Annotations" / f"{stem}.xml", _page(name, example, part.dataset))
+        if part.split is not None:
+            if any(len(name.split()) > 1 for name in part.names):
+                raise DatasetError(
+                    f"VOC's list of the split {part.split!r} cannot hold a file name with spaces",
+                    code="convert.name",
+                    hint="rename the images, or convert a data set without splits",
+                )
+            stems = (name.removesuffix(Path(name).suffix) for name in part.names)
+            listing = out / "ImageSets" / "Main" / f"{part.split}.txt"
+            write_text(listing, "".join(f"{stem}\n" for stem in stems))
+
+
+def _page(name: str, example: Example, dataset: Dataset) -> str:
+    height, width = example.size
+    objects = keep(example.objects, VOC_HOLDS)
+    lines = [
+        "<annotation>",
+        f"  <folder>JPEGImages</folder>\n  <filename>{escape(name)}</filename>",
+        f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+    ]
+    for box, label, hard in zip(objects.boxes, objects.labels, objects.difficult, strict=True):
+        ends = (number(box[0] + 1), number(box[1] + 1), number(box[2]), number(box[3]))
+        corners = "".join(
+            f"<{end}>{value}</{end}>"
+            for end, value in zip(("xmin", "ymin", "xmax", "ymax"), ends, strict=True)
+        )
+        lines.append(
+            f"  <object>\n    <name>{escape(dataset.classes[label])}</name>\n"
+            f"    <difficult>{int(hard)}</difficult>\n    <bndbox>{corners}</bndbox>\n  </object>"
+        )
+    return "\n".join([*lines, "</annotation>", ""])
+
+
+def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
+    """`labels/{split}/*.txt`, images in `images/{split}`, and `data.yaml`.
+
+    The classes' own ids stay, where they are whole numbers that YOLO can hold, else 0 … K − 1.
+    """
+    import yaml
+
+    first = parts[0].dataset
+    fine = all(0 <= key < 10**9 for key in first.category_ids)
+    ids = first.category_ids if fine else tuple(range(len(first.classes)))
+    for part in parts:
+        folder = out / "labels" / (part.split or "train")
+        for name, example in part.pairs():
+            text = "".join(f"{line}\n" for line in _lines(example, ids))
+            write_text(folder / f"{name.removesuffix(Path(name).suffix)}.txt", text)
+    splits = {part.split or "train": f"images/{part.split or 'train'}" for part in parts}
+    config = {"path": ".", **splits, "names": dict(zip(ids, first.classes, strict=True))}
+    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+    write_text(out / "data.yaml", text)
+
+
+def _lines(example: Example, ids: Sequence[int]) -> list[str]:
+    """An outline where an object has a mask, else its box; shares of the image, ten decimals."""
+    height, width = example.size
+    objects = keep(example.objects, YOLO_HOLDS)
+    lines = []
+    for i, (x1, y1, x2, y2) in enumerate(objects.boxes.astype(np.float64)):
+        segment = None if objects.segments is None else objects.segments[i]
+        ring = None if segment is None else one_ring(segment, example.size)
+        if ring is None:
+            centre = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
+            shares = [*centre, (x2 - x1) / width, (y2 - y1) / height]
+        else:
+            shares = (ring.clip(0, [width, height]) / [width, height]).ravel().tolist()
+        lines.append(" ".join([str(ids[objects.labels[i]]), *(f"{v:.10f}" for v in shares)]))
+    return lines
+
+
+def cell(text: str) -> str:
+    """Text that a spreadsheet will not run: a quote before = + - @, tab, return and the quote."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def write_csv_folder(parts: Sequence[Part], out: Path) -> None:
+    """`labels.csv`, one row an object, images in `images`; an image without any has empty cells."""
+    file = io.StringIO(newline="")
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(HEADER)
+    for part in parts:
+        for name, example in part.pairs():
+            height, width = example.size
+            objects = keep(example.objects, CSV_HOLDS)
+            head = (cell(name), width, height)
+            if not len(objects):
+                table.writerow((*head, "", "", "", "", ""))
+            for box, label in zip(objects.boxes, objects.labels, strict=True):
+                name_of = cell(part.dataset.classes[label])
+                table.writerow((*head, name_of, *(number(v) for v in box)))
+    write_text(out / "labels.csv", file.getvalue())
