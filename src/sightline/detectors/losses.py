@@ -20,11 +20,3 @@ def focal(
     if alpha is not None:
         loss = loss * torch.where(targets > 0.5, alpha, 1 - alpha)
     return loss.sum()
-
-
-def quality_focal(
-    logits: Float[Tensor, "*n"], targets: Float[Tensor, "*n"], beta: float = 2.0
-) -> Float[Tensor, ""]:
-    """QFL(σ) = |y − σ|^β · BCE(σ, y) for soft targets y in [0, 1] (Li 2020, eq. 4)."""
-    loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return (loss * (targets - logits.sigmoid()).abs() ** beta).sum()

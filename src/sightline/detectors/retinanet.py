@@ -24,11 +24,12 @@ from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid, octaves
-from sightline.detectors.losses import focal, quality_focal
-from sightline.matching import AtssMatcher, IouMatcher
+from sightline.detectors.losses import focal
+from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import FPN, Encoder
 from sightline.nets.resnet import resnet50
+from sightline.ops.quality_focal import quality_focal
 from sightline.preparation import Preparation
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
@@ -151,12 +152,11 @@ class QualityCriterion:
             wanted = torch.zeros_like(logits)
             wanted[image, anchor, goals.labels] = quality
             total = quality.sum().clamp(min=1.0)
-        counted = (matched >= -1)[..., None]
+            ignored = matched < BACKGROUND
+            if bool(ignored.any()):  # a target that is the score itself asks for nothing
+                wanted[ignored] = logits[ignored].sigmoid()
         losses = {
-            "classification": quality_focal(
-                logits, torch.where(counted, wanted, logits.detach().sigmoid())
-            )
-            / max(1, len(image)),
+            "classification": quality_focal(logits, wanted) / max(1, len(image)),
             "box": self.box_weight * ((1 - overlap) * quality.clamp(min=0.1)).sum() / total,
         }
         if teacher is None:
