@@ -8,7 +8,6 @@ from sightline.errors import UsageError
 from sightline.kernels.cpu.quality_focal import quality_focal as fast
 from sightline.ops.quality_focal import quality_focal
 
-
 SCALE = 0.37
 """What the gradient arrives with from outside."""
 
