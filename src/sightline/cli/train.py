@@ -68,9 +68,9 @@ def train(
         given.append(f"sizes=((1.0, {size}),)")
     if teacher is not None:
         given.append(f"teacher={str(teacher)!r}")
-    dataset, validation = _data(data, split, not no_validate, on_bad)
+    dataset, validation = open_data(data, split, not no_validate, on_bad)
     name = catalogue.resolve(model)
-    chosen = _recipe(name, recipe, dataset, [*given, *(settings or [])])
+    chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
 
     def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
@@ -113,7 +113,7 @@ class _None:
 _NONE = _None()
 
 
-def _recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
+def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
     """The recipe named, or the default for these data, with the settings given."""
     from sightline.predict import embedded
     from sightline.train import recipes
@@ -124,7 +124,7 @@ def _recipe(model: str, name: str | None, dataset: Dataset, settings: list[str])
     return recipes.changed(recipes.default_for(model, dataset, origin), settings)
 
 
-def _data(
+def open_data(
     folder: Path, split: str | None, validate: bool, on_bad: str
 ) -> tuple[Dataset, Dataset | None]:
     """The images to train on and, where the folder has them, others to evaluate on."""
