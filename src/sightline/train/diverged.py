@@ -195,7 +195,8 @@ def _explain(
         return f"{last}, the lowest was {low:.3g}", lower
     if reason == "weights":
         return f"the weights are of no use any more: {what}, whatever the image", lower
-    message = f"{at.bad} steps in a row were not usable; in the last one {what}: {_names(rows)}"
+    row = "a step was" if at.bad == 1 else f"{at.bad} steps in a row were"
+    message = f"{row} not usable; in the last one {what}: {_names(rows)}"
     if any(row["degenerate"] and row["guilty"] for row in rows):
         return message, "look at the degenerate boxes of these images in diverged.json"
     if 0 < sum(row["guilty"] for row in rows) < len(rows):

@@ -16,6 +16,7 @@ from sightline.progress import bar, clock_text
 from sightline.train import setup, state
 from sightline.train.course import Meter, Progress
 from sightline.train.diverged import Guard
+from sightline.train.estimate import Outlook
 from sightline.train.feed import Feed
 from sightline.train.lock import locked
 from sightline.train.log import Log
@@ -108,6 +109,7 @@ class Trainer:
         self.log = Log(out)
         self.progress = Progress()
         self.guard = Guard(self.stepper, self.feed, out, options.say)
+        self.outlook = Outlook(self.stepper, data, out, options.say)
 
     @property
     def finished(self) -> bool:
@@ -167,6 +169,7 @@ class Trainer:
         spent = time.perf_counter() - began
         at.seconds += spent
         meter.count(len(pixels), spent, waited)
+        self.outlook.count(at, spent, waited)
         return True
 
     def _report(self, meter: Meter) -> None:
