@@ -1,6 +1,8 @@
 """What a run will take: told before it, at its beginning, and true within a factor of two."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -121,3 +123,37 @@ def test_texts() -> None:
         "160 MB on the disk; 4% of the time waits for images"
     )
     assert size_text(10) == "1 MB"
+
+
+SCRIPT = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from training_world import Tiny, brief
+from sightline.errors import ResourceError
+from sightline.train.step import Stepper
+from sightline.types import Targets
+
+class Hungry(Tiny):
+    def loss(self, batch, targets):
+        return {"ballast": torch.ones(len(targets), 10**9).sum()}
+
+stepper = Stepper(Hungry(), brief())
+none = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0).bool())
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 10**9
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    stepper.step(torch.zeros(4, 3, 32, 64, dtype=torch.uint8), [none] * 4, 0.1)
+except ResourceError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is Linux's")
+def test_memory_that_truly_runs_out_is_told_with_batch_and_size() -> None:
+    here = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, here], capture_output=True, text=True, check=True
+    )
+    assert "batch of 4 images of 32×64" in done.stdout and "--batch 2" in done.stdout

@@ -23,6 +23,9 @@ from sightline.train.setup import Say
 from sightline.train.step import Stepper
 from sightline.types import Detections, Targets
 
+NAMES = ("diverged.json", "diverged.png")
+"""The report of a run that diverged, and its picture."""
+
 SHOWN, COLUMNS, SIDE = 12, 4, 320
 """At most so many images of a batch are drawn, so many a row, so many pixels wide."""
 
@@ -45,6 +48,8 @@ class Guard:
         self.stepper, self.feed, self.out, self.say = stepper, feed, out, say
         self._broken = False
         self._waited = 0
+        for name in NAMES:  # of an earlier attempt in this folder
+            (out / name).unlink(missing_ok=True)
 
     def check(self, at: Progress, batch: Batch, taken: bool) -> None:
         """Look at the step that was just made, or not taken; `at.loss` is its loss.
@@ -126,7 +131,11 @@ class Guard:
         rows = [] if batch is None else self._images(at, batch, suspects)
         since = guard.began(at) if reason == "climb" else at.step - at.bad + 1
         good = _last_good(self.out, since)
+        start = "" if good is None else f"--start {good} "
+        rate = self.stepper.recipe.learning_rate / 10
+        lower = f"begin anew with {start}--set learning_rate={rate:.2g}"
         message, hint = _explain(at, reason, rows, self._what(at))
+        hint = hint or lower
         record = {
             "step": at.step,
             "reason": reason,
@@ -142,11 +151,11 @@ class Guard:
             "last_good": good,
             "images": rows,
         }
-        report = self.out / "diverged.json"
+        report, picture = (self.out / name for name in NAMES)
         try:
             write_json(report, record, indent=1)
             if batch is not None:
-                _draw(batch, rows, self.stepper.detector.classes, self.out / "diverged.png")
+                _draw(batch, rows, self.stepper.detector.classes, picture)
         except SightlineError as error:  # a full disk must not hide why the run ended
             self.say(f"the report cannot be written: {error}")
         return TrainingDiverged(
@@ -186,22 +195,21 @@ def _names(rows: Sequence[dict[str, Any]]) -> str:
 def _explain(
     at: Progress, reason: str, rows: Sequence[dict[str, Any]], what: str
 ) -> tuple[str, str]:
-    """What happened, in one sentence, and what to do about it."""
-    lower = f"go on from the last good checkpoint with --set learning_rate={at.rate / 10:.2g}"
+    """What happened, in one sentence, and what to look at; "" where it is the learning rate."""
     if reason == "climb":
         low = 0.0 if at.lowest is None else at.lowest
         mean = sum(at.recent) / len(at.recent)
         last = f"the mean of the last {len(at.recent)} losses is {mean:.3g}"
-        return f"{last}, the lowest was {low:.3g}", lower
+        return f"{last}, the lowest was {low:.3g}", ""
     if reason == "weights":
-        return f"the weights are of no use any more: {what}, whatever the image", lower
+        return f"the weights are of no use any more: {what}, whatever the image", ""
     row = "a step was" if at.bad == 1 else f"{at.bad} steps in a row were"
     message = f"{row} not usable; in the last one {what}: {_names(rows)}"
     if any(row["degenerate"] and row["guilty"] for row in rows):
         return message, "look at the degenerate boxes of these images in diverged.json"
     if 0 < sum(row["guilty"] for row in rows) < len(rows):
         return message, "look at these images and their boxes in diverged.png"
-    return message, f"it is not one image: {lower}"
+    return message, ""
 
 
 def _last_good(out: Path, since: int) -> str | None:

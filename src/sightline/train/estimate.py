@@ -115,10 +115,10 @@ def estimate(
 def disk_of(stepper: Stepper) -> int:
     """Bytes that the folder of a run will hold: two checkpoints, and the state twice."""
     every = list(stepper.detector.state_dict().values())
-    weights = sum(value.numel() * value.element_size() for value in every)
+    weights: int = sum(value.numel() * value.element_size() for value in every)
     trained = [p for group in stepper.optimizer.param_groups for p in group["params"]]
     moments = 2 if stepper.recipe.optimizer == "adamw" else 1
-    kept = moments * sum(p.numel() * p.element_size() for p in trained)
+    kept: int = moments * sum(p.numel() * p.element_size() for p in trained)
     return 2 * weights + 2 * (2 * weights + kept) + FILES
 
 

@@ -107,11 +107,11 @@ class Statistics:
     @torch.no_grad()
     def keep(self) -> None:
         """Remember them as they are."""
-        for kept, live in zip(self._kept, self._live, strict=True):
-            kept.copy_(live)
+        if self._live:
+            torch._foreach_copy_(self._kept, self._live)
 
     @torch.no_grad()
     def restore(self) -> None:
         """Put back what was remembered."""
-        for kept, live in zip(self._kept, self._live, strict=True):
-            live.copy_(kept)
+        if self._live:
+            torch._foreach_copy_(self._live, self._kept)
