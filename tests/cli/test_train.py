@@ -145,15 +145,26 @@ def test_a_run_that_diverges_ends_in_7(
     assert not (out / "last.safetensors").exists()
 
 
-def test_lr_find(yolo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lr_find(
+    yolo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sightline.train import rate_finder
+
     out = tmp_path / "sweep"
     fixed = ("--start", "none", "--batch", "2", "--size", "64", "--threads", "1", "--out", out)
-    sweep = ("lr-find", yolo, "--model", "retinanet_mobilenet_v2", *fixed, "--steps", "40")
+    sweep = ("lr-find", yolo, "--model", "retinanet_mobilenet_v2", *fixed, "--steps", "30")
     assert status_of(*sweep, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert 1e-6 <= found["suggestion"] <= 1
     assert found["plot"] == str(out / "lr_find.png")
     assert {path.name for path in out.iterdir()} == {"lr_find.png", "lr_find.csv", "lr_find.json"}
-    assert status_of(*sweep) == 0
-    assert f"--set learning_rate={found['suggestion']:g}" in capsys.readouterr().out
     assert status_of(*sweep, "--from", "1", "--to", "0.1") == 2
+    known = rate_finder.Sweep((1e-4, 1e-3, 1e-2), (2.0, 1.0, 3.0), (2.0, 1.0, 3.0), 1e-3, 1e-2)
+    monkeypatch.setattr(rate_finder, "find_rate", lambda *_: known)
+    assert status_of(*sweep) == 0
+    told = capsys.readouterr().out
+    assert "fastest at 0.001 and blows up at 0.01" in told
+    assert told.splitlines()[-1] == "--set learning_rate=0.001"

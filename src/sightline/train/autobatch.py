@@ -40,6 +40,8 @@ def fitted(detector: Any, dataset: Dataset, recipe: Recipe, say: Say) -> Recipe:
     side = max(pixels for _, pixels in recipe.sizes)
     side = int(side * (1 + recipe.size_jitter) / 32 + 0.5) * 32
     with trial(detector, dataset, dataclasses.replace(recipe, batch=1)) as stepper:
+        # what is made once (libraries, moments of the optimizer) is no cost of an image
+        _step(stepper, dataset, 1, min(64, side))
         room = room_for(stepper)
         watch = _CudaPeak(stepper.device) if stepper.device.type == "cuda" else _Peak()
         costs: dict[int, int] = {}
