@@ -98,14 +98,13 @@ class _QualityFocal(torch.autograd.Function):
         return gradient * outer[0], None
 
 
-def quality_focal(logits: Tensor, targets: Tensor) -> Tensor:
-    """The kernel of `ops.quality_focal`, in single precision; the definition in any other."""
+def quality_focal(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The kernel of `ops.quality_focal` in float32 and unweighted; the definition otherwise."""
     if logits.shape != targets.shape:
         shapes = f"{tuple(logits.shape)} and {tuple(targets.shape)}"
-        raise UsageError(
-            f"logits and targets of one shape are wanted, not {shapes}", code="usage.shape"
-        )
-    if logits.dtype != torch.float32 or targets.dtype != torch.float32 or targets.requires_grad:
-        return definition.quality_focal.reference(logits, targets)
+        raise UsageError(f"one shape is wanted, not {shapes}", code="usage.shape")
+    single = logits.dtype == targets.dtype == torch.float32
+    if not single or weight is not None or targets.requires_grad:
+        return definition.quality_focal.reference(logits, targets, weight)
     answer: Tensor = _QualityFocal.apply(logits, targets)
     return answer
