@@ -80,7 +80,7 @@ def train(
                 trainer.restore(*saved)
             elif resume:
                 run.say(f"nothing to resume in {out}: beginning anew")
-            setup.write_record(out, trainer.facts(), recipe, run.command)
+            setup.write_record(out, trainer.facts(), recipe, run.command, (dataset, validation))
             if not trainer.finished:
                 trainer.run(stop)
         return trainer.conclude(stop)

@@ -29,6 +29,7 @@ class Recipe:
     unreadable and are left out.
     Classes: `class_weights` is what objects of each class count in the loss: None, "auto" (rare
     ones more, see `weighting`), or pairs (name, weight).
+    Numbers: `bf16` computes in bfloat16 where true, and where None on hardware that has it.
     Machine: `device` "cpu", "cuda", or "auto" for a GPU where there is one; `threads` of the
     network on a CPU (0: as many as cores), `workers` that prepare images.
     Evaluation: every `evaluate_every` of the budget; `patience` evaluations without a new best
@@ -59,7 +60,7 @@ class Recipe:
     balance: float = 0.0
     skip_bad: float = 0.0
     class_weights: str | tuple[tuple[str, float], ...] | None = None
-    bf16: bool = True
+    bf16: bool | None = None
     channels_last: bool = True
     device: str = "auto"
     threads: int = 0

@@ -12,6 +12,7 @@ from sightline.errors import ResourceError
 from sightline.train import optimizers
 from sightline.train.ema import Average
 from sightline.train.guard import Statistics, not_finite
+from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
 from sightline.types import Batch, Frame, Targets
 
@@ -31,6 +32,7 @@ class Stepper:
             detector.to(memory_format=torch.channels_last)
         detector.train()
         self.device = next(detector.parameters()).device
+        self.bf16 = in_bf16(recipe, self.device)
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -102,7 +104,7 @@ class Stepper:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         frames = tuple(Frame(size, size) for _ in range(len(pixels)))
         batch = Batch(self.detector.preparation.normalise(pixels), frames)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             losses: dict[str, Tensor] = self.detector.loss(batch, targets, **extra)
         return losses
 
