@@ -6,7 +6,9 @@ Every fault that a user can cause ends in one of these; any other exception is a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class SightlineWarning(UserWarning):
@@ -107,18 +109,40 @@ class ResourceError(SightlineError):
 
 
 class TrainingDiverged(SightlineError):
-    """The loss left the finite numbers and did not come back."""
+    """Training cannot go on: loss, gradient or weights left the finite numbers, or the loss climbs.
+
+    `step` and `loss` say where; `last_good` is the newest checkpoint from before the trouble, None
+    where there is none. `record` is what `diverged.json` in the run's folder holds: `reason`
+    ("loss", "gradient", "climb", "weights"), `layers` with a gradient that is not finite, and
+    `images`, one entry an image of the batch, with the `files` it was made of, its `boxes` and
+    `labels`, its own `loss`, and whether it is `guilty`.
+    """
 
     exit_status = 7
 
-    def __init__(self, message: str, *, step: int, loss: float, last_good: str | None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: int,
+        loss: float,
+        last_good: str | None,
+        hint: str = "lower the learning rate; the last good checkpoint is kept",
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(
             message,
             code="training.diverged",
             path=last_good,
             pointer=f"step {step}",
-            hint="lower the learning rate; the last good checkpoint is kept",
+            hint=hint,
         )
         self.step = step
         self.loss = loss
         self.last_good = last_good
+        self.record: Mapping[str, Any] = {} if record is None else record
+
+    @property
+    def images(self) -> list[dict[str, Any]]:
+        """The images of the batch of the last step."""
+        return list(self.record.get("images", []))

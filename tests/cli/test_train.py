@@ -81,3 +81,90 @@ def test_a_pause_and_no_evaluation(
     assert "go on with --resume" in capsys.readouterr().err
     assert train(yolo, "--steps", "3", "--out", out, "--no-validate", "--resume") == 0
     assert json.loads((out / "best.json").read_text())["training"]["step"] == 3
+
+
+def test_a_dry_run_tells_and_trains_nothing(
+    yolo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert train(yolo, "--steps", "50", "--out", out, "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("about ")
+    assert "for 50 steps" in told and "on the disk" in told and "waits for images" in told
+    assert train(yolo, "--steps", "50", "--out", out, "--dry-run", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steps"] == 50 and found["batch"] == 2
+    assert found["seconds"] > 50 * found["step_seconds"] > 0, "with evaluations"
+    assert found["memory"] > 10**8 and found["disk"] > 10**7 and 0 <= found["waiting"] <= 1
+    assert not out.exists()
+
+
+def test_a_batch_that_fits_is_kept_when_the_run_is_resumed(
+    yolo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sightline.train import autobatch
+
+    out = tmp_path / "run"
+    auto = ("--batch", "auto", "--out", out, "--no-validate")
+    assert train(yolo, *auto, "--steps", "2", "--stop-after", "1e-9") == 0
+    assert "batch 4:" in capsys.readouterr().err, "as many as there are images"
+    assert json.loads((out / "recipe.json").read_text())["recipe"]["batch"] == 4
+    monkeypatch.setattr(autobatch, "fitted", lambda *_: pytest.fail("measured again"))
+    assert train(yolo, *auto, "--steps", "2", "--resume") == 0
+    assert json.loads((out / "best.json").read_text())["training"]["recipe"]["batch"] == 4
+    assert train(yolo, "--batch", "some", "--steps", "2", "--out", tmp_path / "other") == 2
+    assert "batch cannot be 'some'" in capsys.readouterr().err
+
+
+def test_class_weights_by_name(
+    yolo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    one = ("--steps", "1", "--no-validate", "--out", out)
+    assert train(yolo, *one, "--class-weights", "{'bix': 2.0}") == 2
+    assert "did you mean box" in capsys.readouterr().err
+    assert train(yolo, *one, "--class-weights", "{'box': 2.0}") == 0
+    recipe = json.loads((out / "recipe.json").read_text())["recipe"]
+    assert recipe["class_weights"] == [["box", 2.0]]
+
+
+def test_a_run_that_diverges_ends_in_7(
+    yolo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    wild = ("--set", "learning_rate=1e9", "--set", "bad_steps=2", "--set", "warmup_steps=0")
+    assert train(yolo, "--steps", "60", "--out", out, "--no-validate", *wild) == 7
+    assert "training.diverged" in capsys.readouterr().err
+    record = json.loads((out / "diverged.json").read_text())
+    assert len(record["images"]) == 2
+    assert record["images"][0]["files"][0].endswith(".png")
+    assert (out / "diverged.png").exists()
+    assert not (out / "last.safetensors").exists()
+
+
+def test_lr_find(
+    yolo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sightline.train import rate_finder
+
+    out = tmp_path / "sweep"
+    fixed = ("--start", "none", "--batch", "2", "--size", "64", "--threads", "1", "--out", out)
+    sweep = ("lr-find", yolo, "--model", "retinanet_mobilenet_v2", *fixed, "--steps", "30")
+    assert status_of(*sweep, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 1e-6 <= found["suggestion"] <= 1
+    assert found["plot"] == str(out / "lr_find.png")
+    assert {path.name for path in out.iterdir()} == {"lr_find.png", "lr_find.csv", "lr_find.json"}
+    assert status_of(*sweep, "--from", "1", "--to", "0.1") == 2
+    known = rate_finder.Sweep((1e-4, 1e-3, 1e-2), (2.0, 1.0, 3.0), (2.0, 1.0, 3.0), 1e-3, 1e-2)
+    monkeypatch.setattr(rate_finder, "find_rate", lambda *_: known)
+    assert status_of(*sweep) == 0
+    told = capsys.readouterr().out
+    assert "fastest at 0.001 and blows up at 0.01" in told
+    assert told.splitlines()[-1] == "--set learning_rate=0.001"

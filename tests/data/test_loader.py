@@ -241,3 +241,16 @@ def test_a_job_that_hangs_is_named() -> None:
         next(results)
     assert caught.value.code == "loader.timeout"
     release.set()
+
+
+def test_the_files_of_a_batch_are_those_that_its_pixels_came_from(dataset: Dataset) -> None:
+    loader = Loader(dataset, MIXED, 3, seed=5)
+    for step in range(4):
+        pixels, files = loader.sources(step, 64)
+        assert torch.equal(pixels, loader.batch(step, 64)[0])
+        turn = [dataset[int(row)].path for row in loader.sampler.rows(step)]
+        assert [paths[0] for paths in files] != [] and all(
+            path in paths for path, paths in zip(turn, files, strict=True)
+        )
+    alone = Loader(dataset, Augmentation.none(), 3, seed=5)
+    assert alone.sources(1, 64)[1] == [[dataset[int(r)].path] for r in alone.sampler.rows(1)]

@@ -56,7 +56,8 @@ def test_vocs_own_classes_keep_their_order(tmp_path: Path) -> None:
 
 
 OBJECT_FAULTS = {
-    "box.degenerate": (20, 5, 10, 30),
+    "box.degenerate": (20, 5, 20, 30),
+    "box.swapped": (20, 5, 10, 30),
     "box.outside": (100, 5, 120, 30),
     "box.format": ("nan", 5, 20, 30),
 }

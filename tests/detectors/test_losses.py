@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sightline.detectors.losses import focal, quality_focal
+from sightline.detectors.losses import focal
+from sightline.ops.quality_focal import quality_focal
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 5.0])

@@ -19,7 +19,6 @@ from sightline.errors import (
     DatasetError,
     ResourceError,
     SightlineWarning,
-    TrainingDiverged,
     UsageError,
     WeightsError,
 )
@@ -150,47 +149,6 @@ def test_early_stopping(drawn: Dataset, tmp_path: Path, figures: list[float]) ->
     assert facts["step"] == 20
     assert facts["best_step"] == 10
     assert checkpoint.read(best).manifest["training"]["step"] == 10
-
-
-class Poisoned(Tiny):
-    """Its loss is NaN in some steps."""
-
-    bad: range = range(5, 7)
-    count = 0
-
-    def loss(self, batch, targets):  # type: ignore[no-untyped-def]
-        losses = super().loss(batch, targets)
-        Poisoned.count += 1
-        if Poisoned.count - 1 in self.bad:
-            losses["classification"] = losses["classification"] * float("nan")
-        return losses
-
-
-def test_a_few_bad_steps_are_skipped(drawn: Dataset, tmp_path: Path) -> None:
-    Poisoned.count, Poisoned.bad = 0, range(5, 7)
-    said: list[str] = []
-    best = train(Poisoned(), drawn, brief(), tmp_path / "run", run=Run(say=said.append))
-    skipped = [line for line in said if "skipped" in line]
-    assert len(skipped) == 2
-    assert "step 5" in skipped[0]
-    assert ".png" in skipped[0]
-    assert all(v.isfinite().all() for v in checkpoint.read(best).state.values())
-
-
-def test_many_bad_steps_end_the_run(drawn: Dataset, tmp_path: Path) -> None:
-    Poisoned.count, Poisoned.bad = 0, range(8, 1000)
-    out = tmp_path / "run"
-    with pytest.raises(TrainingDiverged, match=r"\.png") as caught:
-        train(Poisoned(), drawn, brief(bad_steps=3, save_seconds=0.0), out, run=QUIET)
-    assert caught.value.step == 11
-    assert caught.value.last_good == str(out / "last.safetensors")
-    assert checkpoint.read(out / "last").manifest["training"]["step"] >= 8
-
-
-def test_a_learning_rate_far_too_high_is_noticed(drawn: Dataset, tmp_path: Path) -> None:
-    recipe = brief(steps=200, learning_rate=1e6, optimizer="sgd", clip_norm=0.0)
-    with pytest.raises(TrainingDiverged):
-        train(new(), drawn, recipe, tmp_path / "run", run=QUIET)
 
 
 def test_data_that_cannot_serve(drawn: Dataset, tmp_path: Path) -> None:

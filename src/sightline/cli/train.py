@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +29,9 @@ def train(
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length: batches.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Length: minutes of training.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="Images a step; auto for as many as fit into memory.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images, all along.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     start: Annotated[
@@ -39,6 +43,9 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that prepare images.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="ONNX network to learn from too.")] = None,
+    class_weights: Annotated[
+        str | None, typer.Option(help="auto: rare classes count more; or {'NAME': WEIGHT, …}.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")
     ] = None,
@@ -52,6 +59,9 @@ def train(
     stop_after: Annotated[
         float | None, typer.Option(help="Pause after so many minutes; --resume goes on.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Train MODEL on DATA; the best weights are then OUT/best.safetensors."""
@@ -68,9 +78,13 @@ def train(
         given.append(f"sizes=((1.0, {size}),)")
     if teacher is not None:
         given.append(f"teacher={str(teacher)!r}")
-    dataset, validation = _data(data, split, not no_validate, on_bad)
+    if batch not in (None, "auto"):
+        given.append(f"batch={batch}")
+    if class_weights is not None:
+        given.append(f"class_weights={class_weights}")
+    dataset, validation = open_data(data, split, not no_validate, on_bad)
     name = catalogue.resolve(model)
-    chosen = _recipe(name, recipe, dataset, [*given, *(settings or [])])
+    chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
 
     def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
@@ -81,6 +95,11 @@ def train(
     detector = (
         catalogue.build(name, dataset.classes) if saved else begin(chosen, dataset.classes, say)
     )
+    if batch == "auto":
+        chosen = _fitted(chosen, detector, dataset, out if saved else None, say)
+    if dry_run:
+        _foresee(detector, dataset, validation, chosen, as_json)
+        return
     options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say)
     try:
         best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=options)
@@ -93,9 +112,37 @@ def train(
         print(best)
 
 
+def _fitted(
+    recipe: Recipe, detector: object, dataset: Dataset, out: Path | None, say: Callable[[str], None]
+) -> Recipe:
+    """The recipe with as many images a step as fit, or as the run in `out` has."""
+    from sightline.train import autobatch
+
+    before = None if out is None else autobatch.recorded(out)
+    if before is not None:
+        return replace(recipe, batch=before)
+    return autobatch.fitted(detector, dataset, recipe, say)
+
+
+def _foresee(
+    detector: object,
+    dataset: Dataset,
+    validation: Dataset | None,
+    recipe: Recipe,
+    as_json: bool,
+) -> None:
+    """Print what a run would take."""
+    from sightline.train.estimate import measure
+    from sightline.train.setup import check_data
+
+    validation = check_data(detector, dataset, validation, lambda line: None)
+    found = measure(detector, dataset, recipe, validation)
+    print(json.dumps({**found.to_json(), "batch": recipe.batch}) if as_json else found)
+
+
 def _plain(values: dict[str, object]) -> dict[str, object]:
     """Those options that are settings of a recipe under the same name."""
-    names = (*LENGTHS, "batch", "seed", "start", "device", "threads", "workers")
+    names = (*LENGTHS, "seed", "start", "device", "threads", "workers")
     plain = {name: values[name] for name in names}
     if plain["start"] == "none":
         plain["start"] = None
@@ -113,7 +160,7 @@ class _None:
 _NONE = _None()
 
 
-def _recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
+def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
     """The recipe named, or the default for these data, with the settings given."""
     from sightline.predict import embedded
     from sightline.train import recipes
@@ -124,7 +171,7 @@ def _recipe(model: str, name: str | None, dataset: Dataset, settings: list[str])
     return recipes.changed(recipes.default_for(model, dataset, origin), settings)
 
 
-def _data(
+def open_data(
     folder: Path, split: str | None, validate: bool, on_bad: str
 ) -> tuple[Dataset, Dataset | None]:
     """The images to train on and, where the folder has them, others to evaluate on."""

@@ -43,6 +43,7 @@ class Checks:
         self.on_bad = mode(on_bad)
         self.faults: list[Fault] = []
         self.repaired: list[Fault] = []
+        self.notes: list[Fault] = []
 
     def add(
         self,
@@ -79,6 +80,10 @@ class Checks:
     ) -> None:
         """Remember something that was put right, or is suspect and is used all the same."""
         self.repaired.append(Fault(code, message, str(path), pointer, hint, "warning", id))
+
+    def note(self, code: str, message: str, path: Path, pointer: str | None) -> None:
+        """Remember something that costs nothing; nobody is warned of it."""
+        self.notes.append(Fault(code, message, str(path), pointer, None, "note"))
 
     @property
     def fixing(self) -> bool:

@@ -76,6 +76,7 @@ def read_coco(source: CocoSource, on_bad: OnBad = "error") -> Dataset:
         split=source.split,
         skipped=checks.finish(),
         repaired=tuple(checks.repaired),
+        notes=tuple(checks.notes),
     )
 
 
@@ -234,13 +235,20 @@ def _annotations(
     """Hand every annotation to its image."""
     checks, path = report
     ids: set[int | str] = set()
+    known = [old for row in rows if type(old := row.get("id")) is int and abs(old) < 2**62]
+    free: int = max(known, default=0)
     points = 0 if categories.skeleton is None else len(categories.skeleton.points)
     for i, row in enumerate(rows):
         key = row.get("id", i + 1)
         try:
             if not _is_id(key) or key in ids:
                 code = "annotation.duplicate_id" if _is_id(key) else "annotation.id"
-                raise AnnotationError(f"{key!r} is not an id of its own", code=code)
+                message, hint = f"{key!r} is not an id of its own", "number them anew"
+                if not checks.fixing:
+                    raise AnnotationError(message, code=code, hint=hint)
+                checks.repair(code, f"{message}: numbered anew", path, f"/annotations/{i}")
+                free += 1
+                key = free
             ids.add(key)
             image_id, category = row.get("image_id"), row.get("category_id")
             if not _is_id(image_id) or image_id not in listed:
@@ -255,11 +263,14 @@ def _annotations(
             if not image.path.parts:
                 continue  # its image is a fault already
             number = key if isinstance(key, int) else i + 1
-            place = Place(categories.index[category], number, image.size, points)
+            place = Place(categories.index[category], number, image.size, points, checks.fixing)
             item, excess = parse_row(row, place)
             image.rows.append(item)
+            for code, message in item.mends:
+                checks.repair(code, message, path, f"/annotations/{i} (id {key})", id=key)
             if excess > 1:
                 message = f"the box reached {excess:.1f} pixels out of its image and was cut"
-                checks.repair("box.clipped", message, path, f"/annotations/{i} (id {key})")
+                checks.repair("box.clipped", message, path, f"/annotations/{i} (id {key})", id=key)
         except AnnotationError as error:
-            checks.add_error(error, path, f"/annotations/{i} (id {key})")
+            own = key if _is_id(key) else None
+            checks.add_error(error, path, f"/annotations/{i} (id {key})", own)

@@ -1,7 +1,7 @@
 """One annotation of a COCO file: checked, and gathered into the objects of an image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,20 @@ class Row:
     keypoints: np.ndarray | None
     label: int
     id: int
+    mends: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Place:
-    """What the file as a whole says of one annotation: its class, its id, its image's size, and how
-    many keypoints the classes have.
+    """What the file as a whole says of one annotation: its class, its id, its image's size, how
+    many keypoints the classes have, and whether what has a plain mend is to be mended.
     """
 
     label: int
     id: int
     size: Size
     points: int
+    fixing: bool = False
 
 
 def parse_row(row: dict[str, Any], place: Place) -> tuple[Row, float]:
@@ -46,27 +48,38 @@ def parse_row(row: dict[str, Any], place: Place) -> tuple[Row, float]:
     AnnotationError with a pointer inside the annotation.
     """
     size = place.size
+    mends: list[tuple[str, str]] = []
+    value, wanted_area = row.get("bbox"), row.get("area")
+    if place.fixing:
+        value, wanted_area = _mended(value, wanted_area, mends)
     segment = _at("/segmentation", parse_segment, row.get("segmentation"), size)
-    box, excess = _at("/bbox", _box, row.get("bbox"), size, segment)
+    box, excess = _at("/bbox", _box, value, size, segment)
     crowd = row.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise AnnotationError(f"{crowd!r} is neither 0 nor 1", code="crowd", pointer="/iscrowd")
-    keypoints = row.get("keypoints")
-    return (
-        Row(
-            box,
-            bool(crowd),
-            _at("/area", _area, row.get("area"), (box, segment), size),
-            bool(row.get("difficult", 0)),
-            segment,
-            None
-            if keypoints is None
-            else _at("/keypoints", _keypoints, keypoints, place.points, size),
-            place.label,
-            place.id,
-        ),
-        excess,
-    )
+    points, keypoints = row.get("keypoints"), None
+    if points is not None:
+        keypoints = _at("/keypoints", _keypoints, points, place.points, size)
+        labelled, said = int((keypoints[:, 2] > 0).sum()), row.get("num_keypoints")
+        if said is not None and said != labelled:
+            mends.append(("keypoints.count", f"num_keypoints is {said!r}, {labelled} are labelled"))
+    area = _at("/area", _area, wanted_area, (box, segment), size)
+    difficult = bool(row.get("difficult", 0))
+    found = Row(box, bool(crowd), area, difficult, segment, keypoints, place.label, place.id)
+    return replace(found, mends=tuple(mends)), excess
+
+
+def _mended(box: Any, area: Any, mends: list[tuple[str, str]]) -> tuple[Any, Any]:
+    """Sides below zero as the same box from its other corner; an area that is none is left out."""
+    if isinstance(box, list) and len(box) == 4 and all(is_number(number) for number in box):
+        x, y, width, height = box
+        if width < 0 or height < 0:
+            box = [x + min(width, 0), y + min(height, 0), abs(width), abs(height)]
+            mends.append(("box.swapped", f"{width:g} × {height:g} was taken from the other corner"))
+    if area is not None and (not is_number(area) or area < 0):
+        mends.append(("area", f"{str(area)[:80]} is no area: it was computed"))
+        area = None
+    return box, area
 
 
 def _at(pointer: str, parse: Any, *values: Any) -> Any:

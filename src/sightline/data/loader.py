@@ -7,6 +7,7 @@ loaded before, so that a run that resumes meets what it would have met.
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -84,9 +85,23 @@ class Loader:
         rows = self.sampler.rows(step)
         pixels = np.empty((len(rows), size, size, 3), np.uint8)
         targets = [
-            self._compose(step, slot, int(row), pixels[slot]) for slot, row in enumerate(rows)
+            self._compose(step, slot, int(row), pixels[slot], []) for slot, row in enumerate(rows)
         ]
         return torch.from_numpy(pixels).permute(0, 3, 1, 2), targets
+
+    def sources(self, step: int, size: int) -> tuple[UInt8[Tensor, "B 3 S S"], list[list[Path]]]:
+        """The pixels of batch `step`, and the files each of its images was made of.
+
+        The one in turn comes first, then those that were mixed with it, each once.
+        """
+        rows = self.sampler.rows(step)
+        pixels = np.empty((len(rows), size, size, 3), np.uint8)
+        files = []
+        for slot, row in enumerate(rows):
+            met: list[int] = []
+            self._compose(step, slot, int(row), pixels[slot], met)
+            files.append([self.dataset[place].path for place in dict.fromkeys(met)])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2), files
 
     def stream(self, start: int, sizes: Iterable[int], stride: int = 1) -> Iterator[Loaded]:
         """Batches start, start + stride, …, one for each of `sizes`, in that order.
@@ -113,34 +128,41 @@ class Loader:
         names = [self.dataset[int(row)].path.name for row in self.sampler.rows(job[0])]
         return f"batch {job[0]}: {', '.join(names)} or an image mixed with them"
 
-    def _compose(self, step: int, slot: int, row: int, canvas: UInt8[ndarray, "S S 3"]) -> Targets:
+    def _compose(
+        self, step: int, slot: int, row: int, canvas: UInt8[ndarray, "S S 3"], met: list[int]
+    ) -> Targets:
+        """Draw one picture of a batch; the rows it takes are added to `met`."""
         rng = default_rng(SeedSequence([self.seed, step, slot]))
         order = self.sampler.epoch(step // self.steps)
         supply = Supply(
-            self._picture(row),
-            lambda rng: self._picture(int(order[rng.integers(len(order))])),
-            self._donor,
+            self._picture(row, met),
+            lambda rng: self._picture(int(order[rng.integers(len(order))]), met),
+            lambda rng: self._donor(rng, met),
             self._flips,
         )
         return compose(supply, canvas, rng, self.augmentation).targets()
 
-    def _donor(self, rng: Generator) -> Picture | None:
+    def _donor(self, rng: Generator, met: list[int]) -> Picture | None:
         if len(self._donors) == 0:
             return None
-        return self._picture(int(self._donors[rng.integers(len(self._donors))]))
+        return self._picture(int(self._donors[rng.integers(len(self._donors))]), met)
 
-    def _picture(self, row: int) -> Picture:
+    def _picture(self, row: int, met: list[int] | None = None) -> Picture:
         """Picture `row`, or the next one that can be read where bad ones are allowed."""
         for step in range(len(self.dataset)):
             place = (row + step) % len(self.dataset)
             if place in self.bad:
                 continue
             try:
-                return self.pictures[place]
+                picture = self.pictures[place]
             except SightlineError as error:
                 with self._lock:
                     known = self.bad.keys() | {place}  # another thread may have been here first
                     if len(known) > self._allowed * len(self.dataset):
                         raise
                     self.bad[place] = error
+            else:
+                if met is not None:
+                    met.append(place)
+                return picture
         raise DatasetError("no image can be read", code="dataset.empty", path=self.dataset.root)

@@ -190,4 +190,5 @@ def _together(parts: Sequence[Dataset]) -> Dataset:
         split=None,
         skipped=tuple(fault for part in parts for fault in part.skipped),
         repaired=tuple(fault for part in parts for fault in part.repaired),
+        notes=tuple(fault for part in parts for fault in part.notes),
     )

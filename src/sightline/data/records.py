@@ -190,7 +190,7 @@ class Dataset:
 
     Class names are the key; `category_ids` are the label file's own ids of the same classes, for
     output. `skipped` tells what was dropped on reading (`on_bad="skip"` or "fix"), `repaired` what
-    was put right or is suspect.
+    was put right or is suspect, `notes` what is worth knowing and costs nothing.
     """
 
     examples: tuple[Example, ...]
@@ -202,6 +202,7 @@ class Dataset:
     split: str | None
     skipped: tuple[Fault, ...] = ()
     repaired: tuple[Fault, ...] = ()
+    notes: tuple[Fault, ...] = ()
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -34,27 +34,10 @@ from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
 VOC_CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
     "tvmonitor",
-)
+)  # fmt: skip
 """The 20 classes of Pascal VOC in their official order."""
 
 DEPTH_LIMIT, ELEMENT_LIMIT = 20, 200_000
@@ -63,8 +46,9 @@ DEPTH_LIMIT, ELEMENT_LIMIT = 20, 200_000
 @dataclass(frozen=True)
 class _Shape:
     name: str
-    box: tuple[float, float, float, float]
+    box: Box
     difficult: bool
+    swapped: bool
 
 
 @dataclass(frozen=True)
@@ -73,6 +57,7 @@ class _Page:
 
     path: Path
     file_name: str | None
+    place: str | None
     size: Size | None
     shapes: tuple[_Shape, ...]
     names: tuple[str, ...]
@@ -131,6 +116,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         split=split,
         skipped=checks.finish(),
         repaired=tuple(checks.repaired),
+        notes=tuple(checks.notes),
     )
 
 
@@ -192,7 +178,8 @@ def _read_page(path: Path) -> _Page:
             if not name:
                 raise AnnotationError("an object has no name", code="category.name")
             names.append(name)
-            shapes.append(_Shape(name, _corners(element), _flag(element.findtext("difficult"))))
+            box, swapped = _corners(element)
+            shapes.append(_Shape(name, box, _flag(element.findtext("difficult")), swapped))
         except AnnotationError as error:
             error.pointer = f"object {i} ({name!r})"
             faults.append(error)
@@ -201,7 +188,8 @@ def _read_page(path: Path) -> _Page:
     if width is not None and height is not None and width >= 1 and height >= 1:
         size = (int(height), int(width))
     file_name = (root.findtext("filename") or "").strip() or None
-    return _Page(path, file_name, size, tuple(shapes), tuple(names), tuple(faults))
+    place = (root.findtext("path") or "").strip() or None
+    return _Page(path, file_name, place, size, tuple(shapes), tuple(names), tuple(faults))
 
 
 def _flag(text: str | None) -> bool:
@@ -216,8 +204,10 @@ def _number(text: str | None) -> float | None:
     return value if is_number(value) else None
 
 
-def _corners(element: Any) -> Box:
-    """An object's box as the file has it, each end checked to be a finite number."""
+def _corners(element: Any) -> tuple[Box, bool]:
+    """An object's box, each end checked to be a finite number, and whether its corners were
+    exchanged in the file.
+    """
     values = []
     for end in ("xmin", "ymin", "xmax", "ymax"):
         text = element.findtext(f"bndbox/{end}")
@@ -226,11 +216,14 @@ def _corners(element: Any) -> Box:
             raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format")
         values.append(value)
     x1, y1, x2, y2 = values
-    if x2 <= x1 or y2 <= y1:
+    if x2 == x1 or y2 == y1:
         raise AnnotationError(
-            f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area", code="box.degenerate"
+            f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area",
+            code="box.degenerate",
+            hint="draw it again, or delete the object",
         )
-    return x1 - 1, y1 - 1, x2, y2
+    ordered = min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2), max(y1, y2)
+    return ordered, x2 < x1 or y2 < y1
 
 
 def _image_path(page: _Page, folder: Path) -> Path:
@@ -255,22 +248,38 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
     except (AnnotationError, ImageError) as error:
         checks.add(error.code, error.message, page.path, "filename", error.hint)
         return None
+    if page.place is not None and (page.place.startswith("/") or ":" in page.place[:3]):
+        message = "<path> is a place on somebody's machine; it is not read"
+        checks.note("file.machine_path", message, page.path, "path")
     for fault in page.faults:
         checks.add_error(fault, page.path, None)
     boxes, labels, difficult = [], [], []
     for i, shape in enumerate(page.shapes, 1):
         place = f"object {i} ({shape.name!r})"
-        try:
-            box, excess = check_box(shape.box, size)
-        except AnnotationError as error:
-            checks.add_error(error, page.path, place)
-            continue
-        if excess > 1:
-            message = f"the box reached {excess:.1f} pixels out of its image and was cut"
-            checks.repair("box.clipped", message, page.path, place)
-        boxes.append(box)
-        labels.append(classes.index(shape.name))
-        difficult.append(shape.difficult)
+        box = _settled(shape, size, (page.path, place), checks)
+        if box is not None:
+            boxes.append(box)
+            labels.append(classes.index(shape.name))
+            difficult.append(shape.difficult)
     objects = Objects.of(boxes, labels)
     objects.difficult[:] = np.array(difficult, bool)
     return Example(path, page.path.stem, size, objects)
+
+
+def _settled(shape: _Shape, size: Size, place: tuple[Path, str], checks: Checks) -> Box | None:
+    """A shape's box in its image, put right where that is wanted; None where it is a fault."""
+    if shape.swapped:
+        message = "the second corner lies left of the first, or above it"
+        if not checks.fixing:
+            checks.add("box.swapped", message, *place, "exchange them, or read with fix")
+            return None
+        checks.repair("box.swapped", f"{message}: exchanged", *place)
+    try:
+        box, excess = check_box(shape.box, size)
+    except AnnotationError as error:
+        checks.add_error(error, *place)
+        return None
+    if excess > 1:
+        message = f"the box reached {excess:.1f} pixels out of its image and was cut"
+        checks.repair("box.clipped", message, *place)
+    return box

@@ -58,6 +58,7 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
         split=split,
         skipped=checks.finish(),
         repaired=tuple(checks.repaired),
+        notes=tuple(checks.notes),
     )
 
 

@@ -1,7 +1,9 @@
 """Losses that several papers share; all are sums over their elements, to be normalised outside."""
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -11,20 +13,34 @@ def focal(
     targets: Float[Tensor, "*n"],
     alpha: float | None = 0.25,
     gamma: float = 2.0,
+    weight: Float[Tensor, "*w"] | None = None,
 ) -> Float[Tensor, ""]:
-    """FL(p_t) = −α_t (1 − p_t)^γ log(p_t) (Lin 2017, eq. 5); γ = 0 is cross-entropy."""
+    """FL(p_t) = −α_t (1 − p_t)^γ log(p_t) (Lin 2017, eq. 5); γ = 0 is cross-entropy.
+
+    `weight`, broadcast over the elements, is what each counts.
+    """
     loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     if gamma > 0:
         missed = torch.where(targets > 0.5, -logits, logits).sigmoid()
         loss = loss * missed**gamma
     if alpha is not None:
         loss = loss * torch.where(targets > 0.5, alpha, 1 - alpha)
-    return loss.sum()
+    return (loss if weight is None else loss * weight).sum()
 
 
-def quality_focal(
-    logits: Float[Tensor, "*n"], targets: Float[Tensor, "*n"], beta: float = 2.0
-) -> Float[Tensor, ""]:
-    """QFL(σ) = |y − σ|^β · BCE(σ, y) for soft targets y in [0, 1] (Li 2020, eq. 4)."""
-    loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return (loss * (targets - logits.sigmoid()).abs() ** beta).sum()
+def row_weights(
+    weights: Sequence[float] | None,
+    labels: Int[Tensor, "M"],
+    rows: tuple[Int[Tensor, "M"], ...],
+    shape: tuple[int, ...],
+) -> Float[Tensor, "..."] | None:
+    """What each region counts in its classification loss, of `shape` and one column more.
+
+    The regions at `rows` answer for objects of classes `labels` and count `weights` of these; all
+    others count once. None where there are no weights.
+    """
+    if weights is None:
+        return None
+    answer = torch.ones(shape, device=labels.device)
+    answer[rows] = torch.tensor(weights, device=labels.device)[labels]
+    return answer[..., None]

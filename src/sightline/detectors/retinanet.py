@@ -24,11 +24,12 @@ from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid, octaves
-from sightline.detectors.losses import focal, quality_focal
-from sightline.matching import AtssMatcher, IouMatcher
+from sightline.detectors.losses import focal, row_weights
+from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import FPN, Encoder
 from sightline.nets.resnet import resnet50
+from sightline.ops.quality_focal import quality_focal
 from sightline.preparation import Preparation
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
@@ -97,11 +98,15 @@ class Criterion(Protocol):
 
 @dataclass(frozen=True)
 class FocalCriterion:
-    """The paper's: IoU matching, focal loss, L1 on the offsets, over the number of positives."""
+    """The paper's: IoU matching, focal loss, L1 on the offsets, over the number of positives.
+
+    `weights` is what an anchor counts that answers for an object of each class; None is 1.
+    """
 
     matcher: IouMatcher = IouMatcher()
     alpha: float | None = 0.25
     gamma: float = 2.0
+    weights: tuple[float, ...] | None = None
 
     def __call__(
         self, answers: Answers, targets: Sequence[Targets], teacher: Scored | None = None
@@ -116,8 +121,12 @@ class FocalCriterion:
         wanted[image, anchor, goals.labels] = 1.0
         counted = matched >= -1
         offsets = bx.encode(goals.boxes, answers.anchors[anchor])
+        weight = row_weights(self.weights, goals.labels, (image, anchor), tuple(matched.shape))
+        weight = None if weight is None else weight[counted]
         return {
-            "classification": focal(logits[counted], wanted[counted], self.alpha, self.gamma)
+            "classification": focal(
+                logits[counted], wanted[counted], self.alpha, self.gamma, weight
+            )
             / positives,
             "box": F.l1_loss(answers.offsets[image, anchor], offsets, reduction="sum") / positives,
         }
@@ -129,12 +138,14 @@ class QualityCriterion:
 
     The class target of a positive anchor is the IoU that its predicted box reaches. With a
     teacher, its scores are a second target of weight `trust` wherever its regions are the
-    student's own cells, and its boxes a second goal in proportion to its scores.
+    student's own cells, and its boxes a second goal in proportion to its scores. `weights` is what
+    an anchor counts that answers for an object of each class (None: 1), not in a lesson.
     """
 
     matcher: AtssMatcher = AtssMatcher()
     box_weight: float = 2.0
     trust: float = 0.7
+    weights: tuple[float, ...] | None = None
 
     def __call__(
         self, answers: Answers, targets: Sequence[Targets], teacher: Scored | None = None
@@ -151,12 +162,12 @@ class QualityCriterion:
             wanted = torch.zeros_like(logits)
             wanted[image, anchor, goals.labels] = quality
             total = quality.sum().clamp(min=1.0)
-        counted = (matched >= -1)[..., None]
+            ignored = matched < BACKGROUND
+            if bool(ignored.any()):  # a target that is the score itself asks for nothing
+                wanted[ignored] = logits[ignored].sigmoid()
+        weight = row_weights(self.weights, goals.labels, (image, anchor), tuple(matched.shape))
         losses = {
-            "classification": quality_focal(
-                logits, torch.where(counted, wanted, logits.detach().sigmoid())
-            )
-            / max(1, len(image)),
+            "classification": quality_focal(logits, wanted, weight) / max(1, len(image)),
             "box": self.box_weight * ((1 - overlap) * quality.clamp(min=0.1)).sum() / total,
         }
         if teacher is None:

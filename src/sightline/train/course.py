@@ -7,7 +7,11 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """How far a run is; plain data, saved with the state."""
+    """How far a run is; plain data, saved with the state.
+
+    `recent`, `lowest` and `opening` are the last losses, their lowest mean and their first one, as
+    `guard.climbs` keeps them.
+    """
 
     step: int = 0
     seconds: float = 0.0
@@ -22,6 +26,9 @@ class Progress:
     rate: float = 0.0
     size: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
+    recent: list[float] = field(default_factory=list)
+    lowest: float | None = None
+    opening: float | None = None
 
     def note(self) -> str:
         """The best figure so far, for the progress bar."""

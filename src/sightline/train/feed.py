@@ -7,10 +7,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import cast
 
+import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
 from sightline.data.loader import Loader
 from sightline.data.records import Dataset
+from sightline.errors import SightlineError
 from sightline.train.recipes import Recipe
 from sightline.train.schedule import is_calm, size_at
 from sightline.types import Targets
@@ -62,7 +65,18 @@ class Feed:
                 return
             yield size_at(self.recipe, step, fraction)
 
-    def files(self, step: int) -> list[str]:
-        """The image files whose turn it was in `step`; those mixed into them are not named."""
+    def sources(self, step: int, pixels: UInt8[Tensor, "B 3 S S"]) -> list[list[str]]:
+        """The files that each image of batch `step` was made of, the one in turn first.
+
+        Images are mixed by chance, so the batch is drawn once more, to the same `pixels`. Where
+        that fails (a file has gone since) only those whose turn it was are named.
+        """
+        for loader in (self._lively, self._calm):
+            try:
+                again, files = loader.sources(step, pixels.shape[3])
+            except SightlineError:
+                continue
+            if torch.equal(again, pixels):
+                return [[str(path) for path in paths] for paths in files]
         rows = self._lively.sampler.rows(step)
-        return [str(self._lively.dataset[int(row)].path) for row in rows]
+        return [[str(self._lively.dataset[int(row)].path)] for row in rows]

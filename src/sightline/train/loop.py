@@ -12,10 +12,11 @@ import torch
 
 from sightline import checkpoint
 from sightline.data.records import Dataset
-from sightline.errors import TrainingDiverged
 from sightline.progress import bar, clock_text
 from sightline.train import setup, state
 from sightline.train.course import Meter, Progress
+from sightline.train.diverged import Guard
+from sightline.train.estimate import Outlook
 from sightline.train.feed import Feed
 from sightline.train.lock import locked
 from sightline.train.log import Log
@@ -24,6 +25,7 @@ from sightline.train.schedule import Budget, rate
 from sightline.train.signals import Stop
 from sightline.train.step import Stepper
 from sightline.train.validate import figures_of
+from sightline.train.weighting import class_weights, weigh
 
 
 def _say(message: str) -> None:
@@ -78,7 +80,7 @@ def train(
                 trainer.restore(*saved)
             elif resume:
                 run.say(f"nothing to resume in {out}: beginning anew")
-            setup.write_record(out, trainer.facts(), recipe, run.command)
+            setup.write_record(out, trainer.facts(), recipe, run.command, (dataset, validation))
             if not trainer.finished:
                 trainer.run(stop)
         return trainer.conclude(stop)
@@ -98,6 +100,7 @@ class Trainer:
         self.recipe, self.out, self.options = recipe, out, options
         self.dataset, self.validation = data
         setup.freeze(detector, recipe)
+        weigh(detector, class_weights(recipe, self.dataset))
         detector.to(setup.device_of(recipe))
         teacher = setup.open_teacher(recipe, detector)
         self.stepper = Stepper(detector, recipe, teacher)
@@ -105,6 +108,8 @@ class Trainer:
         self.feed = Feed(self.dataset, recipe, self.fraction)
         self.log = Log(out)
         self.progress = Progress()
+        self.guard = Guard(self.stepper, self.feed, out, options.say)
+        self.outlook = Outlook(self.stepper, data, out, options.say)
 
     @property
     def finished(self) -> bool:
@@ -135,12 +140,14 @@ class Trainer:
                     self._report(meter)
                 if not stop.asked:
                     self._evaluate_if_due()
-                    if meter.since_save() > self.recipe.save_seconds:
+                    due = meter.since_save() > self.recipe.save_seconds
+                    if due and self.guard.is_fit_to_save(at):
                         self.save()
                         meter.saved()
         if not stop.asked and not at.finished:
             at.finished = True
         self._report(meter)
+        self.guard.check_weights(at)
         self.save()
 
     def _advance(self, batches: Iterator[Any], meter: Meter) -> bool:
@@ -156,31 +163,14 @@ class Trainer:
             self.recipe, at.step, fraction, self.budget.steps
         )
         taken, at.loss = self.stepper.step(pixels, targets, at.rate)
-        self._guard(taken)
+        self.guard.check(at, batch, taken)
         at.step += 1
         at.size = pixels.shape[3]
         spent = time.perf_counter() - began
         at.seconds += spent
         meter.count(len(pixels), spent, waited)
+        self.outlook.count(at, spent, waited)
         return True
-
-    def _guard(self, taken: bool) -> None:
-        """Count the steps in a row that were not finite; raise TrainingDiverged after some."""
-        at = self.progress
-        at.bad = 0 if taken else at.bad + 1
-        if taken:
-            return
-        at.skipped += 1
-        names = ", ".join(self.feed.files(at.step))
-        self.options.say(f"step {at.step}: loss {at.loss:g} is not usable, step skipped: {names}")
-        if at.bad > self.recipe.bad_steps:
-            last = self.out / "last.safetensors"
-            raise TrainingDiverged(
-                f"{at.bad} steps in a row had no finite loss; the last one saw {names}",
-                step=at.step,
-                loss=at.loss,
-                last_good=str(last) if last.exists() else None,
-            )
 
     def _report(self, meter: Meter) -> None:
         losses = self.stepper.report()

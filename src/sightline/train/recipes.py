@@ -27,6 +27,9 @@ class Recipe:
     `calm` is the last share of the budget without mosaic and mixup; `balance` is the frequency
     below which classes are repeated (0: not); `skip_bad` is the share of files that may turn out
     unreadable and are left out.
+    Classes: `class_weights` is what objects of each class count in the loss: None, "auto" (rare
+    ones more, see `weighting`), or pairs (name, weight).
+    Numbers: `bf16` computes in bfloat16 where true, and where None on hardware that has it.
     Machine: `device` "cpu", "cuda", or "auto" for a GPU where there is one; `threads` of the
     network on a CPU (0: as many as cores), `workers` that prepare images.
     Evaluation: every `evaluate_every` of the budget; `patience` evaluations without a new best
@@ -56,7 +59,8 @@ class Recipe:
     calm: float = 0.1
     balance: float = 0.0
     skip_bad: float = 0.0
-    bf16: bool = True
+    class_weights: str | tuple[tuple[str, float], ...] | None = None
+    bf16: bool | None = None
     channels_last: bool = True
     device: str = "auto"
     threads: int = 0
@@ -88,6 +92,10 @@ class Recipe:
             (not 0 <= self.calm <= 1, "calm must lie in 0 … 1"),
             (not 0 <= self.size_jitter < 1, "size_jitter must lie in 0 … 1"),
             (not 0 < self.evaluate_every <= 1, "evaluate_every must lie in 0 … 1"),
+            (
+                not _are_weights(self.class_weights),
+                'class_weights must be "auto" or pairs of a class name and a number above 0',
+            ),
             (abs(shares - 1) > 1e-6, f"the shares of sizes must sum to 1, not {shares:g}"),
             (
                 any(pixels < 32 or pixels % 32 for _, pixels in self.sizes),
@@ -98,6 +106,19 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain data."""
         return dataclasses.asdict(self)
+
+
+def _are_weights(value: object) -> bool:
+    if value is None or value == "auto":
+        return True
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and isinstance(pair[1], int | float)
+        and 0 < pair[1] < float("inf")
+        for pair in value
+    )
 
 
 RECIPES: dict[str, Recipe] = {
@@ -182,6 +203,8 @@ def _value(record: type, key: str, text: str) -> Any:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    if isinstance(value, dict):  # pairs, in the way that Python and YAML write them
+        value = tuple(value.items())
     wanted = hints[key]
     options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
     bare = tuple(typing.get_origin(option) or option for option in options)

@@ -6,7 +6,8 @@ import json
 import platform
 import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sightline.files import make_folder, write_bytes, write_json
 from sightline.nets.blocks import freeze_norms
 from sightline.preparation import Preparation
 from sightline.train import state
+from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
 from sightline.train.step import Teacher
 from sightline.train.teacher import OnnxTeacher
@@ -170,6 +172,7 @@ def facts(recipe: Recipe, dataset: Dataset, validation: Dataset | None) -> dict[
         "data": dataset.fingerprint(),
         "validation": None if validation is None else validation.fingerprint(),
         "threads": torch.get_num_threads(),
+        "numbers": "bf16" if in_bf16(recipe, device_of(recipe)) else "fp32",
     }
     back: dict[str, Any] = json.loads(json.dumps(value))
     return back
@@ -191,9 +194,23 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say
     say(f"resuming with changes, so no longer bit-exact: {changes}")
 
 
-def write_record(out: Path, known: Mapping[str, Any], recipe: Recipe, command: str) -> None:
-    """Write recipe.json: recipe, versions, data fingerprints, threads and command."""
+def write_record(
+    out: Path,
+    known: Mapping[str, Any],
+    recipe: Recipe,
+    command: str,
+    data: Sequence[Dataset | None] = (),
+) -> None:
+    """Write recipe.json: recipe, versions, data fingerprints, threads and command; and, rule by
+    rule, how many labels of `data` were skipped and repaired on reading.
+    """
+    faulty = {
+        what: dict(Counter(f.code for one in data if one is not None for f in getattr(one, what)))
+        for what in ("skipped", "repaired")
+    }
     record = {
+        "labels": faulty,
+        "numbers": known["numbers"],
         "recipe": recipe.to_json(),
         "data": known["data"],
         "validation": known["validation"],

@@ -1,5 +1,6 @@
 """One training step: forward, backward, clip, step, average."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from sightline.errors import ResourceError
 from sightline.train import optimizers
 from sightline.train.ema import Average
+from sightline.train.guard import Statistics, not_finite
+from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
 from sightline.types import Batch, Frame, Targets
 
@@ -29,10 +32,14 @@ class Stepper:
             detector.to(memory_format=torch.channels_last)
         detector.train()
         self.device = next(detector.parameters()).device
+        self.bf16 = in_bf16(recipe, self.device)
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.first: float | None = None
+        self.layers: tuple[str, ...] = ()
+        self.parts: tuple[str, ...] = ()
+        self._statistics = Statistics(detector)
         self._sums: Tensor | None = None
         self._names: tuple[str, ...] = ()
         self._count = 0
@@ -43,30 +50,51 @@ class Stepper:
         """Learn from one batch at learning rate `rate`: (whether it was taken, the loss).
 
         Nothing is learnt where the loss or a gradient is not finite, or where the loss is 10,000
-        times the first one. Raises ResourceError (`resource.out_of_memory`).
+        times the first one: `parts` are then the losses that are not finite, `layers` those with
+        such a gradient. Raises ResourceError (`resource.out_of_memory`).
         """
+        self._statistics.keep()
         try:
             losses = self._losses(pixels, targets)
             total = torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-            clip = self.recipe.clip_norm or float("inf")
-            norm = nn.utils.clip_grad_norm_(self._parameters, clip, foreach=True)
+            gradients = [p.grad for p in self._parameters if p.grad is not None]
+            norm = nn.utils.get_total_norm(gradients, foreach=True)
         except (RuntimeError, MemoryError) as error:
             _check_memory(error, pixels)
             raise
         loss, length = torch.stack([total.detach(), norm]).tolist()
-        if self.first is None:
+        if self.first is None and math.isfinite(loss):
             self.first = loss
-        bound = EXPLODED * max(1.0, abs(self.first))
+        bound = EXPLODED * max(1.0, abs(self.first or 0.0))
+        self.parts, self.layers = (), ()
         if not (abs(loss) <= bound and length < float("inf")):
-            self.optimizer.zero_grad(set_to_none=True)
+            self.parts = tuple(name for name, x in losses.items() if not bool(x.isfinite()))
+            # a loss that is not finite spoils every gradient, which then tells nothing
+            self.layers = tuple(not_finite(self.detector)) if abs(loss) <= bound else ()
+            self.forget()
             return False, loss
+        # only now: clipping by a length of NaN would spoil the gradients that are sound
+        clip = self.recipe.clip_norm or float("inf")
+        nn.utils.clip_grads_with_norm_(self._parameters, clip, norm, foreach=True)
         optimizers.set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.average.update()
         self._note(losses)
         return True, loss
+
+    def loss_of(self, pixels: UInt8[Tensor, "B 3 H W"], targets: list[Targets]) -> float:
+        """The loss of a batch, its gradient left in the parameters; nothing is learnt."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.stack(list(self._losses(pixels, targets).values())).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return float(total.detach())
+
+    def forget(self) -> None:
+        """Drop the gradient, and what passes since the last step did to running statistics."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self._statistics.restore()
 
     def _losses(self, pixels: Tensor, targets: list[Targets]) -> dict[str, Tensor]:
         recipe, size = self.recipe, (pixels.shape[2], pixels.shape[3])
@@ -76,7 +104,7 @@ class Stepper:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         frames = tuple(Frame(size, size) for _ in range(len(pixels)))
         batch = Batch(self.detector.preparation.normalise(pixels), frames)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             losses: dict[str, Tensor] = self.detector.loss(batch, targets, **extra)
         return losses
 

@@ -9,6 +9,7 @@ from sightline.data.records import Dataset
 from sightline.evaluate import evaluate, predict
 from sightline.nets.blocks import fold
 from sightline.progress import bar
+from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
 
 
@@ -21,7 +22,7 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
     device = next(folded.parameters()).device
     with (
         torch.random.fork_rng(),
-        torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16),
+        torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe, device)),
         bar(len(validation), "evaluate") as shown,
     ):
         results = predict(

@@ -1,0 +1,82 @@
+"""`sightline check`: what is wrong with labelled images, before anything is trained on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sightline.data.doctor import Diagnosis
+
+FAULTY = 4
+PLACES = 3
+"""Places shown of every rule; `--json` and `--out` have all of them."""
+
+
+def check(
+    data: Annotated[Path, typer.Argument(help="Folder of labelled images: COCO, VOC or YOLO.")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="COCO label file.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="Do not compare the images with each other.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report and pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Find everything that is wrong with labelled images; nothing of yours is changed.
+
+    Ends with 4 if anything cannot be used, with 0 otherwise, warnings or not.
+    """
+    from sightline.data.doctor import check as diagnose
+
+    found = diagnose(data, split, annotations, images, look_alikes=not no_duplicates)
+    if out is not None:
+        _write(out, found)
+    if as_json:
+        print(json.dumps(found.to_json(), allow_nan=False))
+    else:
+        _print(found)
+        if out is not None:
+            print(f"report and pictures: {out}")
+    if not found.sound:
+        raise typer.Exit(FAULTY)
+
+
+def _print(found: Diagnosis) -> None:
+    from sightline.cli import plain
+
+    report = found.to_json()
+    for name, part in report["splits"].items():
+        named = sum(count > 0 for count in part["classes"].values())
+        print(
+            f"{name}: {part['images']} images ({part['without_objects']} without objects), "
+            f"{part['objects']} objects of {named} classes, "
+            + ", ".join(f"{count} {size}" for size, count in part["sizes"].items())
+        )
+    for (severity, code), faults in found.by_rule().items():
+        print(f"\n{severity}  {code}  × {len(faults)}")
+        for fault in faults[:PLACES]:
+            place = ": ".join(part for part in (fault.path, fault.pointer) if part)
+            print(f"  {plain(place)}: {plain(fault.message)}")
+        if len(faults) > PLACES:
+            print(f"  … and {len(faults) - PLACES} more (--json tells all)")
+        hint = next((fault.hint for fault in faults if fault.hint), None)
+        if hint:
+            print(f"  → {plain(hint)}")
+    counts = report["counts"]
+    print("\n" + ", ".join(f"{count} {name}s" for name, count in counts.items()))
+    if not found.sound:
+        print("training and evaluation stop at errors, unless told --on-bad skip or --on-bad fix")
+
+
+def _write(out: Path, found: Diagnosis) -> None:
+    from sightline.evaluate.distribution import draw
+    from sightline.files import make_folder, write_json
+
+    make_folder(out)
+    write_json(out / "report.json", found.to_json(), indent=1)
+    draw(found.parts, out / "distribution.png")

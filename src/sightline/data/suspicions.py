@@ -1,0 +1,214 @@
+"""What is suspect in labels that can be read: rules over whole data sets, nothing is decoded.
+
+A rule takes the splits of a data set by name and gives a `Fault` for every place; the labels are
+used as they are all the same. Reading itself (`coco`, `voc`, `yolo`) finds what cannot be used.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sightline.data import masks
+from sightline.data.reading import is_image_name
+from sightline.data.records import Dataset, Example, Fault, Severity
+
+Splits = Mapping[str, Dataset]
+Rule = Callable[[Splits], list[Fault]]
+
+LEAVING = 0.3
+"""The share of boxes that leave their image from which on their format is doubted."""
+
+AREA_SLACK = 0.25
+"""By what share an area may differ from that of its mask: tools count pixels differently."""
+
+REACH = 0.25
+"""How far outside its box a keypoint may lie, as a share of the box's longer side."""
+
+SHOWN = 20
+"""Files named one by one where thousands may break one rule; the rest are counted."""
+
+
+def _place(example: Example, row: int) -> tuple[str, str, int]:
+    identity = int(example.objects.ids[row])
+    return str(example.path), f"object {row + 1} (id {identity})", identity
+
+
+def _of_object(code: str, message: str, example: Example, row: int, hint: str) -> Fault:
+    path, pointer, identity = _place(example, row)
+    return Fault(code, message, path, pointer, hint, "warning", identity)
+
+
+def _of_split(code: str, message: str, dataset: Dataset, hint: str, severity: Severity) -> Fault:
+    pointer = None if dataset.split is None else f"split {dataset.split}"
+    return Fault(code, message, str(dataset.root), pointer, hint, severity)
+
+
+def no_objects(splits: Splits) -> list[Fault]:
+    """A split in which nothing is labelled at all: nothing can be learnt or measured."""
+    return [
+        _of_split(
+            "dataset.no_objects",
+            f"none of its {len(dataset)} images has an object",
+            dataset,
+            "is the label folder where it belongs, and are the files named like the images?",
+            "error",
+        )
+        for dataset in splits.values()
+        if len(dataset) and not any(len(example.objects) for example in dataset)
+    ]
+
+
+def classes_differ(splits: Splits) -> list[Fault]:
+    """Splits whose lists of classes are not the same."""
+    names = list(splits)
+    answer = []
+    for name in names[1:]:
+        first, other = splits[names[0]], splits[name]
+        if first.classes != other.classes:
+            only = [c for c in first.classes if c not in other.classes]
+            more = [c for c in other.classes if c not in first.classes]
+            text = f"only in {names[0]}: {only[:5]}; only in {name}: {more[:5]}"
+            if not only and not more:
+                text = "the same names in another order"
+            hint = "give every split the same classes in the same order"
+            message = f"{names[0]} and {name} have different classes ({text})"
+            answer.append(_of_split("dataset.classes", message, other, hint, "error"))
+    return answer
+
+
+def unused_classes(splits: Splits) -> list[Fault]:
+    """Classes without an object in a split: nothing is learnt of them, or their AP is null."""
+    answer = []
+    for dataset in splits.values():
+        counts = class_counts(dataset)
+        unused = [name for name, count in counts.items() if not count]
+        if unused and len(unused) < len(counts):
+            more = f" and {len(unused) - SHOWN} more" if len(unused) > SHOWN else ""
+            message = f"no object of {', '.join(unused[:SHOWN])}{more}"
+            hint = "label some, or take them out of the classes"
+            answer.append(_of_split("category.unused", message, dataset, hint, "warning"))
+    return answer
+
+
+def class_counts(dataset: Dataset) -> dict[str, int]:
+    """How many objects each class has, crowds not counted."""
+    counts: Counter[int] = Counter()
+    for example in dataset:
+        counts.update(example.objects.labels[~example.objects.crowd].tolist())
+    return {name: counts[i] for i, name in enumerate(dataset.classes)}
+
+
+def strange_names(splits: Splits) -> list[Fault]:
+    """Names that break tables, terminals or spreadsheets: control characters, formulas."""
+    answer = []
+    for dataset in list(splits.values())[:1]:
+        for name in dataset.classes:
+            if not name.isprintable() or name != name.strip() or name[:1] in tuple("=+-@"):
+                message = f"the class name {name!r} has characters that other programs trip over"
+                hint = "it is escaped wherever it is shown; a plain name is safer"
+                fault = _of_split("category.characters", message, dataset, hint, "warning")
+                answer.append(fault)
+    return answer
+
+
+def corners_for_sides(splits: Splits) -> list[Fault]:
+    """Many boxes that reach out of their images: x2, y2 where width and height belong."""
+    answer = []
+    for dataset in splits.values():
+        codes = ("box.clipped", "box.outside")
+        leaving = sum(fault.code in codes for fault in (*dataset.repaired, *dataset.skipped))
+        lost = sum(fault.code == "box.outside" for fault in dataset.skipped)
+        total = sum(len(example.objects) for example in dataset) + lost
+        if leaving >= 5 and leaving > LEAVING * total:
+            message = f"{leaving} of {total} boxes leave their image"
+            hint = "do corners stand where x, y, width, height are expected, or pixels for shares?"
+            answer.append(_of_split("box.corners", message, dataset, hint, "warning"))
+    return answer
+
+
+def repeated_objects(splits: Splits) -> list[Fault]:
+    """One object labelled twice: the same class and the same box."""
+    answer = []
+    for example in _examples(splits):
+        objects, seen = example.objects, dict[tuple[float, ...], int]()
+        for row in range(len(objects)):
+            key = (float(objects.labels[row]), *objects.boxes[row].tolist())
+            if key in seen:
+                message = f"the same class and box as object {seen[key] + 1}"
+                hint = "delete one of them"
+                answer.append(_of_object("object.repeated", message, example, row, hint))
+            seen.setdefault(key, row)
+    return answer
+
+
+def wrong_areas(splits: Splits) -> list[Fault]:
+    """An area that is not that of the mask, and a mask that is not in its box."""
+    answer = []
+    for example in _examples(splits):
+        for row, segment in enumerate(example.objects.segments or ()):
+            if segment is None or example.objects.crowd[row]:
+                continue
+            true, said = masks.area(segment, example.size), float(example.objects.area[row])
+            if abs(true - said) > AREA_SLACK * max(true, said) + 16:
+                message = f"the area is {said:g}, that of the mask {true:g}"
+                hint = "sizes in figures follow the area: compute it anew"
+                answer.append(_of_object("area.mask", message, example, row, hint))
+    return answer
+
+
+def keypoints_astray(splits: Splits) -> list[Fault]:
+    """Labelled keypoints far outside the box of their object."""
+    answer = []
+    for example in _examples(splits):
+        points = example.objects.keypoints
+        if points is None or not len(points):
+            continue
+        low, high = example.objects.boxes[:, None, :2], example.objects.boxes[:, None, 2:]
+        reach = REACH * (high - low).max(axis=2, keepdims=True) + 1
+        place = points[..., :2]
+        out = ((place < low - reach) | (place > high + reach)).any(axis=2) & (points[..., 2] > 0)
+        for row in np.flatnonzero(out.any(axis=1)).tolist():
+            numbers = ", ".join(str(i) for i in np.flatnonzero(out[row]))
+            message = f"keypoints {numbers} lie far outside the object's box"
+            hint = "do the keypoints belong to another object?"
+            answer.append(_of_object("keypoints.box", message, example, row, hint))
+    return answer
+
+
+def unlisted(splits: Splits) -> list[Fault]:
+    """Images that lie beside the labelled ones and that no label file names."""
+    listed = {example.path for example in _examples(splits)}
+    for dataset in splits.values():  # what was dropped for a fault has been told of already
+        listed |= {Path(fault.path) for fault in dataset.skipped}
+    answer = []
+    for folder in sorted({path.parent for path in listed if is_image_name(path)}):
+        other = [p for p in sorted(folder.iterdir()) if is_image_name(p) and p not in listed]
+        hint = "they are not used; list them if they should be"
+        for path in other[:SHOWN]:
+            message = "no label file names this image"
+            answer.append(Fault("image.unlisted", message, str(path), None, hint, "note"))
+        if len(other) > SHOWN:
+            message = f"{len(other) - SHOWN} more images that no label file names"
+            answer.append(Fault("image.unlisted", message, str(folder), None, hint, "note"))
+    return answer
+
+
+def _examples(splits: Splits) -> Iterator[Example]:
+    for dataset in splits.values():
+        yield from dataset
+
+
+RULES: tuple[Rule, ...] = (
+    no_objects,
+    classes_differ,
+    unused_classes,
+    strange_names,
+    corners_for_sides,
+    repeated_objects,
+    wrong_areas,
+    keypoints_astray,
+    unlisted,
+)
+"""Every rule, in the order in which they are told."""

@@ -1,0 +1,110 @@
+"""Loss and gradient in one pass: a dense detector has millions of scores, and each of a dozen
+element-wise operations would go through all of them, forward and back.
+
+exp and log1p are written out, without a branch, so that the compiler works on eight scores at once:
+exp(−a) = 2ⁿ · exp(r) with n the nearest whole number to −a / ln 2 and |r| ≤ ½ ln 2, by Taylor's
+series; log(1 + e) = 2 artanh(e / (2 + e)), by its series in a number of at most ⅓. Both are within
+2e-7 of the truth, relatively.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.errors import UsageError
+from sightline.kernels.cpu.compile import compiled
+from sightline.ops import quality_focal as definition
+
+BLOCK = 1024
+
+Array = np.ndarray[Any, Any]
+
+
+@compiled
+def _exponentials(logits: Array, powers: Array, rest: Array) -> None:
+    """exp(−|x|) as the product of 2ⁿ, written as the bits of a float into `powers`, and `rest`."""
+    for i in range(logits.size):
+        a = -min(abs(logits[i]), np.float32(87))
+        n = np.floor(a * np.float32(1.44269504) + np.float32(0.5))
+        # ln 2 in two parts, so that little is lost in the difference
+        r = (a - n * np.float32(0.693359375)) + n * np.float32(2.12194440e-4)
+        powers[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
+        p = np.float32(1 / 720) * r + np.float32(1 / 120)
+        p = p * r + np.float32(1 / 24)
+        p = p * r + np.float32(1 / 6)
+        p = p * r + np.float32(0.5)
+        p = p * r + np.float32(1)
+        rest[i] = p * r + np.float32(1)
+
+
+@compiled
+def _block(logits: Array, targets: Array, e: Array, loss: Array, gradient: Array) -> None:
+    """Loss and derivative of each score, given e = exp(−|x|)."""
+    one, two, none = np.float32(1), np.float32(2), np.float32(0)
+    for i in range(logits.size):
+        x, y = logits[i], targets[i]
+        z = e[i] / (two + e[i])
+        q = z * z
+        s = np.float32(1 / 13) * q + np.float32(1 / 11)
+        s = s * q + np.float32(1 / 9)
+        s = s * q + np.float32(1 / 7)
+        s = s * q + np.float32(1 / 5)
+        s = s * q + np.float32(1 / 3)
+        soft = two * z * (s * q + one)
+        entropy = (x if x > none else none) - x * y + soft
+        share = one / (one + e[i])
+        score = share if x >= none else e[i] * share
+        gap = y - score
+        loss[i] = gap * gap * entropy
+        gradient[i] = -gap * (gap * gap + two * entropy * score * (one - score))
+
+
+@compiled
+def _both(logits: Array, targets: Array, gradient: Array) -> float:
+    """The loss; its derivative goes to `gradient`. Summed in one order, in double precision."""
+    powers, rest, loss = (
+        np.empty(BLOCK, np.int32),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.float32),
+    )
+    total = 0.0
+    for start in range(0, logits.size, BLOCK):
+        end = min(start + BLOCK, logits.size)
+        x, count = logits[start:end], end - start
+        _exponentials(x, powers, rest)
+        scale = powers.view(np.float32)
+        for i in range(count):
+            rest[i] *= scale[i]
+        _block(x, targets[start:end], rest, loss, gradient[start:end])
+        for i in range(count):
+            total += loss[i]
+    return total
+
+
+class _QualityFocal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        x, y = (value.detach().contiguous() for value in (logits, targets))
+        gradient = torch.empty_like(x)
+        total = _both(x.view(-1).numpy(), y.view(-1).numpy(), gradient.view(-1).numpy())
+        ctx.save_for_backward(gradient)
+        return logits.new_tensor(total)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * outer[0], None
+
+
+def quality_focal(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The kernel of `ops.quality_focal` in float32 and unweighted; the definition otherwise."""
+    if logits.shape != targets.shape:
+        shapes = f"{tuple(logits.shape)} and {tuple(targets.shape)}"
+        raise UsageError(f"one shape is wanted, not {shapes}", code="usage.shape")
+    single = logits.dtype == targets.dtype == torch.float32
+    if not single or weight is not None or targets.requires_grad:
+        return definition.quality_focal.reference(logits, targets, weight)
+    answer: Tensor = _QualityFocal.apply(logits, targets)
+    return answer

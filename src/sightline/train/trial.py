@@ -1,0 +1,30 @@
+"""A few steps on a copy of a detector, which leave nothing behind: to measure, not to learn."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sightline.data.records import Dataset
+from sightline.train import setup, state
+from sightline.train.recipes import Recipe
+from sightline.train.step import Stepper
+from sightline.train.weighting import class_weights, weigh
+
+
+@contextmanager
+def trial(detector: Any, dataset: Dataset, recipe: Recipe) -> Iterator[Stepper]:
+    """A stepper on a copy of `detector`, on the recipe's device, set up as a run would be.
+
+    Weights of `detector`, random generators and threads are as before afterwards, to the bit.
+    """
+    tensors, facts = state.pack_random()
+    try:
+        with setup.machine(recipe):
+            student = copy.deepcopy(detector)
+            setup.freeze(student, recipe)
+            weigh(student, class_weights(recipe, dataset))
+            student.to(setup.device_of(recipe))
+            yield Stepper(student, recipe, setup.open_teacher(recipe, student))
+    finally:
+        state.unpack_random(tensors, facts)

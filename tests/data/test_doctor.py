@@ -1,0 +1,142 @@
+"""The data doctor: every planted fault is found with its place, and its twin shows none."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folders import coco_folder, coco_labels, draw
+from label_faults import CASES, Case, clean_coco, clean_voc, clean_yolo
+
+from sightline.data import Polygons, masks, open_dataset
+from sightline.data.doctor import check
+from sightline.errors import AnnotationError, DatasetError, SightlineWarning
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    """The mask kernel is compiled before anything is timed."""
+    masks.area(Polygons((np.array([[1.0, 1], [5, 1], [5, 5]]),)), (40, 60))
+
+
+def contents(root: Path) -> dict[str, tuple[str, int]]:
+    return {
+        str(path.relative_to(root)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+        )
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{i}-{case.name}" for i, case in enumerate(CASES)])
+def test_a_fault_is_found_and_its_twin_has_none(case: Case, tmp_path: Path) -> None:
+    root = case.make(tmp_path / "fault")
+    before, began = contents(root), time.perf_counter()
+    found = check(root, look_alikes=False)
+    assert time.perf_counter() - began < 2, "hostile or not, it is told quickly"
+    assert contents(root) == before, "nothing of the user's is changed"
+    faults = [fault for fault in found.findings if fault.code == case.code]
+    assert faults, [str(fault.error()) for fault in found.findings]
+    fault = faults[0]
+    assert fault.severity == case.severity
+    assert fault.path and fault.message
+    assert case.pointer is None or case.pointer in str(fault.pointer)
+    assert found.sound == (not any(f.severity == "error" for f in found.findings))
+    json.dumps(found.to_json(), allow_nan=False)
+    twin = check(case.twin(tmp_path / "twin"), look_alikes=False)
+    assert case.code not in {other.code for other in twin.findings}
+
+
+@pytest.mark.parametrize("make", [clean_coco, clean_voc, clean_yolo])
+def test_clean_folders_are_sound(make: object, tmp_path: Path) -> None:
+    found = check(make(tmp_path), look_alikes=False)  # type: ignore[operator]
+    assert found.sound and not found.findings
+    assert found.to_json()["counts"] == {"error": 0, "warning": 0, "note": 0}
+
+
+def test_many_boxes_out_of_their_images_are_corners(tmp_path: Path) -> None:
+    """x1, y1, x2, y2 written where x, y, width, height are expected."""
+    boxes = [[25 + i, 20, 45 + i, 35] for i in range(8)]
+    rows = [
+        {"id": i + 1, "image_id": 7, "category_id": 3, "bbox": box} for i, box in enumerate(boxes)
+    ]
+    found = check(coco_folder(tmp_path / "a", coco_labels(annotations=rows)), look_alikes=False)
+    assert "box.corners" in {fault.code for fault in found.findings}
+    for row in rows:
+        x1, y1, x2, y2 = row["bbox"]  # type: ignore[misc]
+        row["bbox"] = [x1, y1, x2 - x1, y2 - y1]
+    found = check(coco_folder(tmp_path / "b", coco_labels(annotations=rows)), look_alikes=False)
+    assert "box.corners" not in {fault.code for fault in found.findings}
+
+
+def test_splits_with_other_classes(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path)
+    for name in ("a.jpg", "b.jpg"):
+        draw(root / "images" / "train" / name)
+    labels = coco_labels(categories=[{"id": 90, "name": "dog"}, {"id": 3, "name": "owl"}])
+    (root / "annotations" / "instances_train.json").write_text(json.dumps(labels))
+    (fault,) = [f for f in check(root).findings if f.code == "dataset.classes"]
+    assert fault.severity == "error" and "owl" in fault.message and "cat" in fault.message
+
+
+def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError):
+        check(tmp_path)
+
+
+FIXED = {
+    "box.swapped": {"bbox": [30, 35, -20, -30]},
+    "annotation.duplicate_id": {"id": 5},
+    "area": {"area": -3},
+}
+
+
+@pytest.mark.parametrize("code", FIXED)
+def test_fix_mends_what_has_a_plain_mend(code: str, tmp_path: Path) -> None:
+    row = {"id": 17, "image_id": 9, "category_id": 3, "bbox": [10, 5, 20, 30]} | FIXED[code]
+    root = coco_folder(tmp_path, coco_labels(annotations=[*coco_labels()["annotations"], row]))
+    before = contents(root)
+    with pytest.raises(AnnotationError):
+        open_dataset(root)
+    with pytest.warns(SightlineWarning, match=code):
+        dataset = open_dataset(root, on_bad="fix")
+    assert [fault.code for fault in dataset.repaired] == [code] and not dataset.skipped
+    objects = dataset[1].objects
+    assert objects.boxes.tolist() == [[10, 5, 30, 35]] and objects.area.tolist() == [600]
+    ids = [i for example in dataset for i in example.objects.ids.tolist()]
+    assert len(set(ids)) == len(ids)
+    with pytest.warns(SightlineWarning, match="skipped"):
+        assert len(open_dataset(root, on_bad="skip")[1].objects) == 0
+    assert contents(root) == before
+
+
+def test_fix_drops_what_has_no_mend(tmp_path: Path) -> None:
+    row = {"id": 17, "image_id": 9, "category_id": 3, "bbox": [10, 5, 0, 30]}
+    root = coco_folder(tmp_path, coco_labels(annotations=[*coco_labels()["annotations"], row]))
+    with pytest.warns(SightlineWarning, match="skipped"):
+        dataset = open_dataset(root, on_bad="fix")
+    assert [fault.code for fault in dataset.skipped] == ["box.degenerate"]
+    assert dataset.skipped[0].id == 17
+
+
+def test_fix_exchanges_corners_of_voc(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.code == "box.swapped")
+    root = case.make(tmp_path)
+    with pytest.warns(SightlineWarning, match="exchanged"):
+        dataset = open_dataset(root, on_bad="fix")
+    boxes = next(e for e in dataset if e.image_id == "x").objects.boxes
+    assert boxes[1].tolist() == [9, 4, 20, 30]
+
+
+def test_the_real_faults(shared: Path) -> None:
+    blood = check(shared / "data" / "bccd", look_alikes=False)
+    rules = {code: len(faults) for (_, code), faults in blood.by_rule().items()}
+    assert rules == {"box.degenerate": 2, "file.machine_path": 364}
+    raccoon = check(shared / "data" / "raccoon")
+    rules = {code: len(faults) for (_, code), faults in raccoon.by_rule().items()}
+    assert raccoon.sound and rules["file.machine_path"] == 200
+    assert rules["image.leak"] == 1 and rules["image.duplicate"] == 3
