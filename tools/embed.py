@@ -2,7 +2,9 @@
 
     python tools/embed.py DATA runs/seed0 runs/seed1 --note "what else a reader should know"
 
-All runs are evaluated on the `val` split; the best is embedded, and the card tells of all.
+All runs are evaluated on the `val` split; the best is embedded, or with `--average` the mean of
+their weights (runs from one start lie in one valley: Wortsman 2022, arXiv:2203.05482). The card
+tells of all.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from sightline.data.records import Dataset
 from sightline.evaluate import evaluate, predict
 from sightline.memory import keep_freed_memory
 from sightline.predict import assemble
+from sightline.train.recipes import RECIPES
 
 HOME = Path(__file__).resolve().parents[1] / "src" / "sightline" / "weights"
 SHOWN = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR100")
@@ -67,13 +70,11 @@ Apache-2.0). YOLOX-nano (Ge 2021, Megvii, Apache-2.0), trained on COCO train2017
 pixels, three tenths for the labels. No weight of the teacher is in the file.
 
 ```
-sightline train DATA --recipe {model} --seed {seed} --out RUN \\
-    --start mobilenet_v2_imagenet.safetensors --teacher yolox_nano_coco_416.onnx
+{command}
 ```
 
 Batch {batch}, AdamW {learning_rate:g}, {minutes:g} minutes on one core of a CPU ({steps} steps,
-{seen} thousand images seen), bfloat16; the recipe with all its numbers is in the manifest beside
-this card.
+{seen} thousand images seen); the recipe with all its numbers is in the manifest beside this card.
 {note}
 
 ## Licence
@@ -117,31 +118,59 @@ def clean(recipe: dict[str, Any]) -> dict[str, Any]:
     return {**recipe, **names}
 
 
+def mean_of(stored: list[checkpoint.Checkpoint]) -> checkpoint.Checkpoint:
+    """The mean of the runs' weights, with the manifest of the first."""
+    state = {
+        key: torch.stack([one.state[key] for one in stored]).mean(dim=0)
+        if value.is_floating_point()
+        else value
+        for key, value in stored[0].state.items()
+    }
+    return replace(stored[0], state=state)
+
+
+def command(recipe: dict[str, Any]) -> str:
+    """The command line of a run: what differs from the package's recipe of that name."""
+    usual = RECIPES[recipe["model"]].to_json()
+    lines = [f"sightline train DATA --recipe {recipe['model']} --seed {recipe['seed']} --out RUN"]
+    lines.append(f"--start {recipe['start']} --teacher {recipe['teacher']}")
+    named = ("model", "seed", "start", "teacher")
+    other = [k for k in usual if k in recipe and k not in named and recipe[k] != usual[k]]
+    lines += [f'--set "{key}={recipe[key]}"' for key in other]
+    return " \\\n    ".join(lines)
+
+
 def main() -> None:
     """Evaluate the runs, embed the best one, write its card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--note", default="")
+    parser.add_argument("--average", action="store_true", help="embed the mean of the weights")
     given = parser.parse_args()
     keep_freed_memory()
     val, train = open_dataset(given.data, "val"), open_dataset(given.data, "train")
     stored = [halved(checkpoint.read(run)) for run in given.runs]
     found = [figures(one, val) for one in stored]
     best = max(range(len(found)), key=lambda i: found[i]["AP"])
-    chosen, bf16 = stored[best], figures(stored[best], val, "bf16")
+    chosen, shown = stored[best], found[best]
+    if given.average:
+        chosen = halved(mean_of(stored))
+        shown = figures(chosen, val)
     recipes = [clean(one.manifest["training"]["recipe"]) for one in stored]
     lines = [row(f"seed {r['seed']}", f) for r, f in zip(recipes, found, strict=True)]
     keys = (*SHOWN, *EXTRA)
     if len(found) > 1:
         mean = {key: float(np.mean([f[key] for f in found])) for key in keys}
         lines.append(row(f"mean of {len(found)} seeds", mean))
-    lines.append(row(f"**embedded: seed {recipes[best]['seed']}**", found[best]))
-    lines.append(row("the same in bfloat16 (`--bf16`)", bf16))
+    what = "the mean of their weights" if given.average else f"seed {recipes[best]['seed']}"
+    lines.append(row(f"**embedded: {what}**", shown))
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():  # elsewhere it takes an hour
+        lines.append(row("the same in bfloat16 (`--bf16`)", figures(chosen, val, "bf16")))
     manifest = dict(chosen.manifest)
     name = manifest["model"]
     training = {**manifest["training"], "recipe": recipes[best], "seeds": found}
-    manifest |= {"figures": found[best], "training": training, "licence": "Apache-2.0"}
+    manifest |= {"figures": shown, "training": training, "licence": "Apache-2.0"}
     state = {k: v.half() if v.is_floating_point() else v for k, v in chosen.state.items()}
     checkpoint.write(HOME / name, state, manifest)
     size = (HOME / f"{name}.safetensors").stat().st_size
@@ -156,7 +185,7 @@ def main() -> None:
         columns=" | ".join(keys),
         rule="---|" * (len(keys) - 1) + "---",
         rows="\n".join(lines),
-        seed=recipe["seed"],
+        command=command(recipe),
         batch=recipe["batch"],
         learning_rate=recipe["learning_rate"],
         minutes=recipe["minutes"],

@@ -53,6 +53,8 @@ def test_bad_lines(tmp_path: Path, code: str, line: str) -> None:
     assert caught.value.code == code
     assert caught.value.pointer == "line 2"
     assert str(caught.value.path).endswith("labels/train/a.txt")
+    if code.startswith("yolo."):
+        assert caught.value.faults[0].hint  # type: ignore[attr-defined]
     with pytest.warns(SightlineWarning, match=code):
         assert len(open_dataset(root, on_bad="skip")[0].objects) == 1
 

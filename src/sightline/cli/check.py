@@ -32,8 +32,12 @@ def check(
     Ends with 4 if anything cannot be used, with 0 otherwise, warnings or not.
     """
     from sightline.data.doctor import check as diagnose
+    from sightline.progress import bar
 
-    found = diagnose(data, split, annotations, images, look_alikes=not no_duplicates)
+    with bar(1.0, "compare the images") as shown:
+        found = diagnose(
+            data, split, annotations, images, not no_duplicates, lambda n, of: shown.to(n / of)
+        )
     if out is not None:
         _write(out, found)
     if as_json:

@@ -6,7 +6,7 @@ Reading finds what cannot be used (`Fault`s of severity "error"), what was put r
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,13 @@ def check(
     annotations: Path | str | None = None,
     images: Path | str | None = None,
     look_alikes: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Read every split of a folder and say all that is wrong with it.
 
     `split`, `annotations` and `images` are those of `open_dataset`. With `look_alikes` images are
-    compared with each other too, for which each is decoded once, small. Only a folder that is no
+    compared with each other too, for which each is decoded once, small; `progress` is told
+    (images read, images). Only a folder that is no
     data set at all raises (DatasetError); a label file that cannot be read is a finding.
     """
     root = Path(folder)
@@ -108,7 +110,7 @@ def check(
     for rule in RULES:
         found += rule(parts)
     if look_alikes:
-        found += leaks(parts)
+        found += leaks(parts, progress)
     order = {name: i for i, name in enumerate(SEVERITIES)}
     unique = dict.fromkeys(found)  # VOC's XML files are read once a split
     return Diagnosis(root, parts, tuple(sorted(unique, key=lambda fault: order[fault.severity])))

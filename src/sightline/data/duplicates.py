@@ -1,169 +1,231 @@
-"""Images that are there twice, or nearly so: in one split a nuisance, in two a leak.
+"""The same image twice: byte for byte, pixel for pixel, or changed a little, in one split or two.
 
-Exact copies have the same bytes. Near ones are found by the signs of a small image's lowest
-cosine frequencies (a 63-bit hash), and confirmed on 16 × 16 thumbnails, mirrored too: what is
-re-encoded, resized or a little brighter is still found, and look-alikes are told apart.
+A test image that was trained on makes every figure better than it is. Copies are found by digest;
+near copies (compressed again, resized, brighter, cropped by a few per cent, mirrored) by hashes
+that differ in few bits, and are then held against each other as thumbnails.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt64
+from jaxtyping import Int, UInt8
 from numpy import ndarray
-from PIL import Image as PillowImage
 
-from sightline.data.records import Dataset, Fault
-from sightline.errors import SightlineError
-from sightline.images import read
+from sightline import images
+from sightline.data.fingerprints import (
+    MIRROR,
+    SIDE,
+    contrast,
+    hashes,
+    likeness,
+    read_bytes,
+    thumbnail,
+)
+from sightline.data.records import Dataset, Example, Fault
+from sightline.errors import ImageError
 
-BITS_APART = 12
-"""Hashes further apart than this are not compared any closer."""
+__all__ = ["Duplicates", "Group", "find", "leaks"]
 
-ALIKE = 0.985
-"""The least correlation of two thumbnails, brightness and contrast taken out, that counts."""
+BITS = 16
+"""Hashes that differ in more of their 63 bits are never looked at again."""
 
-SIDE, FREQUENCIES, THUMB = 32, 8, 16
-HINT = "keep one of them"
+ALIKE = 0.6
+"""Changed copies of real photos reach 0.9 and more, a second shot of the same still scene about
+0.65, different photos stay below 0.45 (`benchmarks/duplicates.py`)."""
+
+SAME = 0.98
+"""Only pairs as alike as this are decoded in full to compare their pixels."""
+
+FLAT = 1.0
+"""Thumbnails whose grey levels vary by less than this (standard deviation) show nothing."""
+
+BLOCK, PAIRS = 1024, 256
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two images, by row, that are the same: `exact`, or near and perhaps `mirrored`."""
+class Group:
+    """Rows, ascending, that show one image; `kind` is "exact" where all have the same pixels.
 
-    first: int
-    second: int
-    exact: bool
-    mirrored: bool
-    correlation: float
+    `copies` tells for each row the first one with the same pixels; `mirrored` whether it is left
+    and right exchanged, compared with the first row.
+    """
+
+    rows: tuple[int, ...]
+    kind: Literal["exact", "near"]
+    copies: tuple[int, ...]
+    mirrored: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
-class _Prints:
-    digests: list[str | None]
-    hashes: UInt64[ndarray, "N"]
-    mirrors: UInt64[ndarray, "N"]
-    thumbs: Float[ndarray, "N T"]
-    thumbs_mirrored: Float[ndarray, "N T"]
+class Duplicates:
+    """What `find` found: groups of two rows or more, and the rows that could not be read."""
+
+    groups: tuple[Group, ...]
+    unreadable: tuple[int, ...]
 
 
-def find(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Pair]:
-    """Every pair of equal or nearly equal images; files that cannot be read are passed over.
+class _Forest:
+    """Sets that grow together, each row with whether it mirrors its set's first row."""
 
-    `progress` is told how many images have been looked at.
+    def __init__(self, count: int) -> None:
+        self.parents = list(range(count))
+        self.flips = [False] * count
+
+    def find(self, row: int) -> tuple[int, bool]:
+        flip = False
+        trail = []
+        while self.parents[row] != row:
+            trail.append(row)
+            row = self.parents[row]
+        for step in reversed(trail):
+            flip ^= self.flips[step]
+            self.parents[step], self.flips[step] = row, flip
+        return row, flip
+
+    def join(self, a: int, b: int, mirrored: bool = False) -> None:
+        (low, left), (high, right) = sorted([self.find(a), self.find(b)])
+        if low != high:
+            self.parents[high], self.flips[high] = low, left ^ right ^ mirrored
+
+
+def find(
+    paths: Sequence[str | os.PathLike[str]], progress: Callable[[int, int], None] | None = None
+) -> Duplicates:
+    """Which of the images are one and the same, or nearly.
+
+    `progress` gets (images read, images). Rows whose image cannot be read are in `unreadable` and
+    in no group, unless their bytes are those of another. An image of one even colour has exact
+    copies only.
     """
-    prints = _prints(paths, progress)
-    answer = []
-    for i, j, mirrored in _candidates(prints):
-        if prints.digests[i] is None or prints.digests[j] is None:
-            continue
-        if prints.digests[i] == prints.digests[j]:
-            if not mirrored:
-                answer.append(Pair(i, j, True, False, 1.0))
-            continue
-        other = prints.thumbs_mirrored if mirrored else prints.thumbs
-        alike = float(prints.thumbs[i] @ other[j])
-        if alike >= ALIKE:
-            answer.append(Pair(i, j, False, mirrored, alike))
-    best: dict[tuple[int, int], Pair] = {}
-    for pair in answer:
-        key = (pair.first, pair.second)
-        if key not in best or pair.correlation > best[key].correlation:
-            best[key] = pair
-    return [best[key] for key in sorted(best)]
-
-
-def groups(pairs: Sequence[Pair], count: int) -> list[int]:
-    """A number for each of `count` images, the same for all that pairs join."""
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for pair in pairs:
-        a, b = sorted((root(pair.first), root(pair.second)))
-        parent[b] = a
-    return [root(i) for i in range(count)]
-
-
-def leaks(splits: Mapping[str, Dataset]) -> list[Fault]:
-    """Images that are in two splits (`image.leak`, `image.near_leak`) or twice in one
-    (`image.duplicate`, `image.near_duplicate`): each pair a warning.
-    """
-    rows = {e.path: name for name, dataset in splits.items() for e in dataset}
-    paths = list(rows)
-    answer = []
-    for pair in find(paths):
-        one, two = paths[pair.first], paths[pair.second]
-        apart = rows[one] != rows[two]
-        code = f"image.{'' if pair.exact else 'near_'}{'leak' if apart else 'duplicate'}"
-        how = "the same bytes as" if pair.exact else "nearly the same picture as"
-        how = "the mirror image of" if pair.mirrored else how
-        where = f" ({rows[one]})" if apart else ""
-        hint = "figures on it flatter: " + HINT if apart else HINT
-        text = f"{how} {one}{where}"
-        pointer = f"split {rows[two]}" if apart else None
-        answer.append(Fault(code, text, str(two), pointer, hint, "warning"))
-    return answer
-
-
-def _prints(paths: Sequence[Path], progress: Callable[[int], None] | None) -> _Prints:
-    count = len(paths)
-    digests: list[str | None] = [None] * count
-    small = np.zeros((count, SIDE, SIDE), np.float32)
-    for i, path in enumerate(paths):
+    names = [os.fspath(path) for path in paths]
+    copies, near = _Forest(len(names)), _Forest(len(names))
+    thumbs = np.zeros((len(names), SIDE, SIDE), np.uint8)
+    seen: dict[bytes, int] = {}
+    unreadable, rows = [], []
+    for row, name in enumerate(names):
         try:
-            digests[i] = hashlib.sha256(path.read_bytes()).hexdigest()
-            small[i] = _small(path)
-        except (OSError, SightlineError):
-            digests[i] = None
+            data = read_bytes(name)
+            digest = hashlib.sha256(data).digest()
+            if digest in seen:
+                copies.join(seen[digest], row)
+            else:
+                seen[digest] = row
+                thumbs[row] = thumbnail(data)
+                rows.append(row)
+        except ImageError:
+            unreadable.append(row)
         if progress is not None:
-            progress(i + 1)
-    plain, mirrored = small, small[:, :, ::-1]
-    return _Prints(digests, _hash(plain), _hash(mirrored), _thumbs(plain), _thumbs(mirrored))
+            progress(row + 1, len(names))
+    shown = np.array(rows, np.int64)
+    shown = shown[contrast(thumbs[shown]) >= FLAT]
+    _join_alike(shown, thumbs, names, copies, near)
+    for row in range(len(names)):
+        near.join(row, copies.find(row)[0])
+    return Duplicates(tuple(_groups(copies, near)), tuple(unreadable))
 
 
-def _small(path: Path) -> Float[ndarray, "S S"]:
-    """The image in grey, SIDE × SIDE; JPEGs are decoded at an eighth of their size and more."""
-    with PillowImage.open(path, formats=("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")) as image:
-        if image.format == "JPEG" and image.getexif().get(0x0112, 1) == 1:
-            image.draft("L", (4 * SIDE, 4 * SIDE))
-            grey = image.convert("L")
-            return np.asarray(grey.resize((SIDE, SIDE), PillowImage.Resampling.BOX), np.float32)
-    pixels = read(path).permute(1, 2, 0).numpy()
-    whole = PillowImage.fromarray(pixels).convert("L")
-    return np.asarray(whole.resize((SIDE, SIDE), PillowImage.Resampling.BOX), np.float32)
+def _join_alike(
+    rows: Int[ndarray, "n"],
+    thumbs: UInt8[ndarray, "N side side"],
+    names: list[str],
+    copies: _Forest,
+    near: _Forest,
+) -> None:
+    """Join in `near` the rows that are alike, and in `copies` those with the same pixels.
+
+    Pairs that are together already are not compared again: a thousand frames of a still camera
+    cost as much as a thousand others.
+    """
+    for first, second, mirrored in _candidates(hashes(thumbs[rows])):
+        for start in range(0, len(first), PAIRS):
+            a, b = rows[first[start : start + PAIRS]], rows[second[start : start + PAIRS]]
+            apart = np.array(
+                [near.find(int(i))[0] != near.find(int(j))[0] for i, j in zip(a, b, strict=True)]
+            )
+            a, b = a[apart], b[apart]
+            other = thumbs[b][:, :, ::-1] if mirrored else thumbs[b]
+            for i, j, alike in zip(a, b, likeness(thumbs[a], other), strict=True):
+                if alike < ALIKE:
+                    continue
+                near.join(int(i), int(j), mirrored)
+                if alike >= SAME and not mirrored and _same_pixels(names[i], names[j]):
+                    copies.join(int(i), int(j))
 
 
-def _hash(small: Float[ndarray, "N S S"]) -> UInt64[ndarray, "N"]:
-    """The signs of the lowest cosine frequencies but the mean, against their median."""
-    places = np.arange(SIDE) + 0.5
-    basis = np.cos(np.pi / SIDE * np.arange(FREQUENCIES)[:, None] * places)
-    spectrum = np.einsum("fy,nyx,gx->nfg", basis, small, basis).reshape(len(small), -1)[:, 1:]
-    bits = spectrum > np.median(spectrum, axis=1, keepdims=True)
-    weights = np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64)
-    answer: ndarray = (bits.astype(np.uint64) * weights).sum(axis=1, dtype=np.uint64)
-    return answer
+def _candidates(codes: ndarray) -> Iterator[tuple[ndarray, ndarray, bool]]:
+    """Pairs i < j of hashes that differ in few bits, a block of rows at a time."""
+    for mirrored in (False, True):
+        other = codes ^ MIRROR if mirrored else codes
+        for start in range(0, len(codes), BLOCK):
+            block = codes[start : start + BLOCK, None]
+            i, j = np.nonzero(np.bitwise_count(block ^ other[None, start:]) <= BITS)
+            later = j > i
+            yield i[later] + start, j[later] + start, mirrored
 
 
-def _thumbs(small: Float[ndarray, "N S S"]) -> Float[ndarray, "N T"]:
-    """Thumbnails of mean 0 and length 1, so that their product is their correlation."""
-    step = SIDE // THUMB
-    thumbs = small.reshape(len(small), THUMB, step, THUMB, step).mean(axis=(2, 4))
-    flat = thumbs.reshape(len(small), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
+def _same_pixels(a: str, b: str) -> bool:
+    try:
+        if images.read_size(a) != images.read_size(b):
+            return False
+        return bool(images.read(a).equal(images.read(b)))
+    except ImageError:
+        return False
 
 
-def _candidates(prints: _Prints) -> Iterator[tuple[int, int, bool]]:
-    """Pairs i < j whose hashes are close, plain or with the second mirrored."""
-    for i in range(len(prints.hashes) - 1):
-        for others, mirrored in ((prints.hashes, False), (prints.mirrors, True)):
-            apart = np.bitwise_count(others[i + 1 :] ^ prints.hashes[i])
-            for j in np.flatnonzero(apart <= BITS_APART).tolist():
-                yield i, i + 1 + j, mirrored
+def _groups(copies: _Forest, near: _Forest) -> Iterator[Group]:
+    members: dict[int, list[int]] = {}
+    for row in range(len(near.parents)):
+        members.setdefault(near.find(row)[0], []).append(row)
+    for rows in members.values():
+        if len(rows) > 1:
+            firsts = tuple(copies.find(row)[0] for row in rows)
+            kind: Literal["exact", "near"] = "exact" if len(set(firsts)) == 1 else "near"
+            yield Group(tuple(rows), kind, firsts, tuple(near.find(row)[1] for row in rows))
+
+
+def leaks(
+    splits: Mapping[str, Dataset], progress: Callable[[int, int], None] | None = None
+) -> list[Fault]:
+    """A warning for every image that stands in another split too, or twice in its own.
+
+    `image.leak` for the same image in two splits, `image.near_leak` for nearly the same,
+    `image.duplicate` within one split. `path` is the later image, `id` its id; the message names
+    both files. A file that two splits list is looked at once, see `suspicions.listed_twice`.
+    """
+    once: dict[Path, _Place] = {}  # a split may be made of others, as VOC's trainval is
+    for name, dataset in splits.items():
+        for example in dataset:
+            once.setdefault(example.path, (name, dataset, example))
+    rows = list(once.values())
+    faults = []
+    for group in find([example.path for _, _, example in rows], progress).groups:
+        places = [rows[row] for row in group.rows]
+        for k in range(1, len(places)):
+            ranks = [
+                (places[m][0] == places[k][0], group.copies[m] != group.copies[k], m)
+                for m in range(k)
+            ]
+            inside, unlike, m = min(ranks)
+            flipped = group.mirrored[m] != group.mirrored[k]
+            faults.append(_fault(places[k], places[m], inside, unlike, flipped))
+    return faults
+
+
+_Place = tuple[str, Dataset, Example]
+
+
+def _fault(late: _Place, early: _Place, inside: bool, unlike: bool, flipped: bool) -> Fault:
+    code = "image.duplicate" if inside else "image.near_leak" if unlike else "image.leak"
+    how = "is a mirrored copy of" if flipped else "is nearly" if unlike else "is the same image as"
+    (split, dataset, example), (other_split, other_dataset, other) = late, early
+    message = (
+        f"{dataset.file_name(example)} ({split}) {how} "
+        f"{other_dataset.file_name(other)} ({other_split})"
+    )
+    hint = "keep one of them" if inside else "keep them in one split: a test image must be new"
+    return Fault(code, message, str(example.path), None, hint, "warning", example.image_id)

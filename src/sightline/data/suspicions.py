@@ -4,6 +4,7 @@ A rule takes the splits of a data set by name and gives a `Fault` for every plac
 used as they are all the same. Reading itself (`coco`, `voc`, `yolo`) finds what cannot be used.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -98,6 +99,21 @@ def class_counts(dataset: Dataset) -> dict[str, int]:
     for example in dataset:
         counts.update(example.objects.labels[~example.objects.crowd].tolist())
     return {name: counts[i] for i, name in enumerate(dataset.classes)}
+
+
+def listed_twice(splits: Splits) -> list[Fault]:
+    """Images that two splits list, unless one split is the other and more (VOC's trainval)."""
+    answer = []
+    members = {name: {e.path for e in dataset} for name, dataset in splits.items()}
+    for one, other in itertools.combinations(members, 2):
+        shared = members[one] & members[other]
+        if not shared or members[one] < members[other] or members[other] < members[one]:
+            continue
+        first = min(shared).name
+        message = f"{len(shared)} images are in {one} and in {other}: {first} is one"
+        hint = "keep each in one split: a test image must be new"
+        answer.append(_of_split("image.leak", message, splits[other], hint, "warning"))
+    return answer
 
 
 def strange_names(splits: Splits) -> list[Fault]:
@@ -206,6 +222,7 @@ RULES: tuple[Rule, ...] = (
     unused_classes,
     strange_names,
     corners_for_sides,
+    listed_twice,
     repeated_objects,
     wrong_areas,
     keypoints_astray,

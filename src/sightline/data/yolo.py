@@ -20,6 +20,8 @@ from sightline.data.yolo_yaml import YoloConfig, read_config
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
+NUMBERS = "numbers are parted by spaces, with a point for the decimals"
+
 SLACK = 1e-3
 """By how much a share may leave 0 … 1: what tools lose in rounding."""
 
@@ -155,20 +157,29 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
 def _parse(words: list[str], size: Size, index: dict[int, int]) -> _Line:
     """One label line; errors without a place."""
     if not words[0].isascii() or not words[0].isdigit() or len(words[0]) > 9:
-        raise AnnotationError(f"{words[0][:40]!r} is no class id", code="yolo.class")
+        raise AnnotationError(
+            f"{words[0][:40]!r} is no class id",
+            code="yolo.class",
+            hint="a line begins with a whole number from 0",
+        )
     key = int(words[0])
     if key not in index:
-        raise AnnotationError(f"there is no class {key}", code="yolo.class")
+        raise AnnotationError(
+            f"there is no class {key}",
+            code="yolo.class",
+            hint="name the class in data.yaml, or correct the line",
+        )
     try:
         values = [float(word) for word in words[1:]]
     except ValueError as error:
-        raise AnnotationError(str(error), code="yolo.number") from error
+        raise AnnotationError(str(error), code="yolo.number", hint=NUMBERS) from error
     if not all(math.isfinite(value) for value in values):
-        raise AnnotationError("a share is not finite", code="yolo.number")
+        raise AnnotationError("a share is not finite", code="yolo.number", hint=NUMBERS)
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise AnnotationError(
             f"{len(words)} columns are neither a box (5) nor an outline (odd, from 7)",
             code="yolo.columns",
+            hint="write class x y w h, or class x1 y1 x2 y2 x3 y3 …",
         )
     if any(not -SLACK <= value <= 1 + SLACK for value in values):
         raise AnnotationError(
