@@ -131,7 +131,7 @@ def mean_of(stored: list[checkpoint.Checkpoint]) -> checkpoint.Checkpoint:
 
 def command(recipe: dict[str, Any]) -> str:
     """The command line of a run: what differs from the package's recipe of that name."""
-    usual = RECIPES[recipe["model"]].to_json()
+    usual = json.loads(json.dumps(RECIPES[recipe["model"]].to_json()))  # tuples as lists, as read
     lines = [f"sightline train DATA --recipe {recipe['model']} --seed {recipe['seed']} --out RUN"]
     lines.append(f"--start {recipe['start']} --teacher {recipe['teacher']}")
     named = ("model", "seed", "start", "teacher")

@@ -156,5 +156,6 @@ def test_an_image_that_two_splits_list(tmp_path: Path) -> None:
     )
     draw(root / "JPEGImages" / "c.jpg", (40, 60))
     (main / "train.txt").write_text("a\nc\n")
+    (main / "trainval.txt").write_text("a\nb\nc\n")
     (fault,) = [f for f in check(root, look_alikes=False).findings if f.code == "image.leak"]
     assert "a.jpg" in fault.message and fault.pointer == "split val"
