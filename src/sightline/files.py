@@ -14,6 +14,11 @@ from sightline.errors import ResourceError
 
 CODES = {
     errno.ENOSPC: ("resource.disk_full", "the disk is full", "free some space, then run again"),
+    errno.EFBIG: (
+        "resource.disk_full",
+        "the file is larger than the system allows",
+        "raise the limit (ulimit -f), or choose another disk",
+    ),
     errno.EDQUOT: ("resource.disk_full", "the quota is used up", "free some space, then run again"),
     errno.EACCES: ("resource.permission", "no permission to write here", "choose another folder"),
     errno.EPERM: ("resource.permission", "no permission to write here", "choose another folder"),
@@ -64,6 +69,29 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def stage(path: Path, data: bytes) -> None:
+    """Write bytes to `path` as far as the disk, to be renamed when all is there; OSError."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """See the names in `folder` as far as the disk; OSError.
+
+    A rename outlives a power cut, and happens before the one after it, only when the folder is on
+    the disk. Windows has no such call, and orders its renames itself.
+    """
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -69,8 +69,8 @@ def check_folder(out: Path, detector: nn.Module) -> None:
     write_bytes(probe, b"0")
     probe.unlink(missing_ok=True)
     size = sum(value.numel() * value.element_size() for value in detector.state_dict().values())
-    # best, last, and two states of weights, average and two moments
-    needed, free = 10 * size + 2**20, shutil.disk_usage(out).free
+    # best, last, and three states (one in the writing) of weights, average and two moments
+    needed, free = 14 * size + 2**20, shutil.disk_usage(out).free
     if free < needed:
         raise ResourceError(
             f"{free / 1e6:.0f} MB are free, a run needs about {needed / 1e6:.0f} MB",
