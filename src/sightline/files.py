@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ CODES = {
     errno.EPERM: ("resource.permission", "no permission to write here", "choose another folder"),
     errno.EROFS: ("resource.permission", "the file system is read-only", "choose another folder"),
 }
+
+TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}(\..{0,31})?")
+"""The names that `atomic_write` gives: what a killed process left of them can go."""
 
 
 def refuse(error: OSError, path: str | Path) -> NoReturn:
@@ -92,6 +96,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def tidy(folder: Path, names: re.Pattern[str] = TEMPORARY) -> None:
+    """Remove the files of `folder` whose whole name is one of `names`, and nothing else.
+
+    For whoever holds the folder alone: it cannot tell a dead process's files from a living one's.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if names.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                with suppress(OSError):
+                    path.unlink()
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from crash_points import full_at, killed
-from sightline.errors import ResourceError, SightlineWarning
-from sightline.train import state
+from sightline import checkpoint
+from sightline.errors import ResourceError, SightlineWarning, UsageError
+from sightline.train import setup, state
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
 
@@ -113,3 +114,18 @@ def test_names_are_on_the_disk_after_a_save(
     monkeypatch.setattr(os, "fsync", noted)
     put(tmp_path, 1)
     assert synced == [False, True] or os.name == "nt"
+
+
+def test_a_run_that_claims_its_folder_sweeps_what_was_half_written(tmp_path: Path) -> None:
+    put(tmp_path, 1)
+    checkpoint.write(tmp_path / "last", {"w": torch.ones(3, 5)}, {})
+    names = {path.name for path in tmp_path.iterdir()}
+    sums = "0123456789abcdef"
+    for name in (f".tmp-{sums}.csv", f".last.json.{sums}.tmp", f".best.safetensors.{sums}.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / state.WAITING).write_bytes(b"half")
+    with pytest.raises(UsageError):
+        setup.claim(tmp_path, resume=False)
+    assert (tmp_path / state.WAITING).exists()  # the folder was not ours
+    setup.claim(tmp_path, resume=True)
+    assert {path.name for path in tmp_path.iterdir()} == names

@@ -58,6 +58,12 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
             waiting.unlink(missing_ok=True)
 
 
+def tidy(folder: Path) -> None:
+    """Remove a state that a killed process left half written; the folder must be held."""
+    with suppress(OSError):
+        (folder / WAITING).unlink(missing_ok=True)
+
+
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The newest sound state of a run, or None where there is none at all.
 
