@@ -113,6 +113,7 @@ def _text(text: str) -> Callable[[Path], None]:
         (_edit(sha256="0" * 64), "weights.checksum"),
         (_edit(format=2, sightline="9.0"), "weights.format"),
         (_edit(sha256=None), "weights.format"),
+        (_edit(classes=["cat", "dot"]), "weights.checksum"),
         (_text("<html>"), "weights.format"),
         (_text("[" * 100_000), "weights.format"),
         (_text("[]"), "weights.format"),
@@ -130,15 +131,49 @@ def test_damage_has_its_own_code(tmp_path: Path, damage: Callable[[Path], None],
 
 
 def test_no_flipped_byte_is_silent(tmp_path: Path) -> None:
+    """Of the tensors and of the manifest: an error with a type, or the same content."""
+    preparation = {"shorter": None, "longer": 64, "mean": [0.485, 0.456, 0.406]}
+    checkpoint.write(tmp_path / "m", state(), {**MANIFEST, "preparation": preparation})
+    sound = checkpoint.read(tmp_path / "m")
+    draw, refused = random.Random(5), 0
+    for file in ("m.safetensors", "m.json"):
+        whole = (tmp_path / file).read_bytes()
+        for _ in range(600):
+            data = bytearray(whole)
+            data[draw.randrange(len(data))] = draw.randrange(256)
+            (tmp_path / file).write_bytes(data)
+            try:
+                found = checkpoint.read(tmp_path / "m")
+            except WeightsError:
+                refused += 1
+            else:
+                assert found.manifest == sound.manifest
+                assert found.state.keys() == sound.state.keys()
+                assert all(torch.equal(found.state[k], sound.state[k]) for k in sound.state)
+        (tmp_path / file).write_bytes(whole)
+    assert refused > 1000
+
+
+def test_every_flipped_bit_of_a_manifest_is_noticed(tmp_path: Path) -> None:
+    """The name of its sum among them: no bit of it turns a new manifest into an old one."""
     checkpoint.write(tmp_path / "m", state(), MANIFEST)
-    tensors = tmp_path / "m.safetensors"
-    whole, draw = tensors.read_bytes(), random.Random(5)
-    for _ in range(600):
+    whole, sound = (tmp_path / "m.json").read_bytes(), checkpoint.read(tmp_path / "m").manifest
+    for place, bit in itertools.product(range(len(whole)), range(8)):
         data = bytearray(whole)
-        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
-        tensors.write_bytes(data)
-        with pytest.raises(WeightsError):
-            checkpoint.read(tensors)
+        data[place] ^= 1 << bit
+        (tmp_path / "m.json").write_bytes(data)
+        try:
+            assert checkpoint.read(tmp_path / "m").manifest == sound
+        except WeightsError:
+            continue
+
+
+def test_a_manifest_from_before_its_sum_is_read(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "m", state(), MANIFEST)
+    manifest = json.loads((tmp_path / "m.json").read_text())
+    del manifest["manifest_sha256"], manifest["model"]
+    (tmp_path / "m.json").write_text(json.dumps({**manifest, "data_sha256": "0" * 64}))
+    assert checkpoint.read(tmp_path / "m").classes == ("cat", "dog")
 
 
 def test_a_newer_format_says_which_version_reads_it(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Our own checkpoints: NAME.safetensors (the tensors) beside NAME.json (the manifest).
 
 The manifest says what the tensors are (format, model, classes, category_ids, preparation, figures,
-training, licence) and holds their SHA-256: a pair that does not belong together is refused.
+training, licence) and holds their SHA-256: a pair that does not belong together is refused. It
+holds its own, too (`manifest_sha256`, over its JSON with sorted keys, no spaces and without that
+key); manifests from before there was one are read without.
 
 A pair is replaced in one step all the same: the tensors wait under a name made from their sum, then
 the manifest is renamed (from here on the new checkpoint counts), then the tensors. A reader that
@@ -33,6 +35,8 @@ FORMAT = 1
 WAITING = re.compile(r"\.(.+)\.(?:safetensors|json)\.[0-9a-f]{16}\.tmp")
 """The names of tensors and manifests that are being written."""
 
+OWN_SUM = "manifest_sha256"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -51,9 +55,9 @@ class Checkpoint:
 def write(path: str | Path, state: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> None:
     """Write the checkpoint at `path` (NAME, NAME.safetensors or NAME.json) in one step.
 
-    Tensors keep their dtype. The keys format, sightline, dtype, bytes and sha256 of the manifest
-    are filled in here. Raises ResourceError (disk full, no permission; the older checkpoint stays
-    and nothing is left beside it) and WeightsError weights.non_finite.
+    Tensors keep their dtype. The keys format, sightline, dtype, bytes, sha256 and
+    manifest_sha256 are filled in here. Raises ResourceError (disk full, no permission; the older
+    checkpoint stays and nothing is left beside it) and WeightsError weights.non_finite.
     """
     goal = _tensors(Path(path))
     states.check_finite(state, goal)
@@ -70,6 +74,7 @@ def write(path: str | Path, state: Mapping[str, Tensor], manifest: Mapping[str, 
         "bytes": len(data),
         "sha256": total,
     }
+    filled[OWN_SUM] = _own_sum(filled)
     text = json.dumps(filled, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     files.make_folder(goal.parent)
     with suppress(WeightsError):
@@ -163,6 +168,21 @@ def _waiting(goal: Path, total: str) -> Path:
     return goal.with_name(f".{goal.name}.{total[:16]}.tmp")
 
 
+def _own_sum(manifest: Mapping[str, Any], key: str = OWN_SUM) -> str:
+    """The SHA-256 of a manifest without its entry `key`."""
+    rest = json.loads(json.dumps({k: v for k, v in manifest.items() if k != key}))
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_intact(manifest: Mapping[str, Any]) -> bool:
+    if OWN_SUM in manifest:
+        return bool(manifest[OWN_SUM] == _own_sum(manifest))
+    # older than the sum; unless it is there, and its name is what was damaged
+    suspects = [k for k, v in manifest.items() if isinstance(v, str) and len(v) == 64]
+    return not any(manifest[key] == _own_sum(manifest, key) for key in suspects)
+
+
 def _sum(goal: Path) -> str | None:
     try:
         return str(_manifest(goal)["sha256"])
@@ -246,6 +266,13 @@ def _manifest(goal: Path) -> dict[str, Any]:
             code="weights.format",
             path=path,
             hint=f"needs sightline >= {manifest.get('sightline', 'a newer version')}",
+        )
+    if not _is_intact(manifest):
+        raise WeightsError(
+            "the manifest is not as it was written",
+            code="weights.checksum",
+            path=path,
+            hint="copy both files again; to change an entry, write the checkpoint anew",
         )
     return dict(manifest)
 
