@@ -1,9 +1,11 @@
 """Checkpoints: what is written comes back, and whatever happens to the files is noticed."""
 
-import errno
+import itertools
 import json
 import os
 import random
+import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from crash_points import full_at, killed, watched
 from sightline import checkpoint
 from sightline.errors import ResourceError, SightlineError, WeightsError
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
 
 MANIFEST = {"model": "toy", "classes": ["cat", "dog"]}
 
@@ -202,52 +207,111 @@ def test_nan_is_refused_on_both_ways(tmp_path: Path) -> None:
     assert caught.value.code == "weights.non_finite"
 
 
-class _Crash(BaseException):
-    """The process dies: nothing that follows runs except what Python itself unwinds."""
+def value_of(path: Path) -> float:
+    (value,) = checkpoint.read(path).state["a.weight"].unique().tolist()
+    return float(value)
 
 
-@pytest.mark.parametrize("point", range(1, 8))
-@pytest.mark.parametrize("kind", ["full", "kill"])
-def test_a_fault_at_any_point_leaves_the_old_or_the_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: int, kind: str
+@posix
+def test_killed_at_any_point_the_old_or_the_new_is_there(tmp_path: Path) -> None:
+    for point in itertools.count(1):
+        goal = tmp_path / str(point) / "m"
+        checkpoint.write(goal, state(1), {**MANIFEST, "figures": {"AP": 1}})
+
+        def write(goal: Path = goal) -> None:
+            checkpoint.write(goal, state(2), {**MANIFEST, "figures": {"AP": 2}})
+
+        finished = killed(write, point)
+        value = value_of(goal)
+        assert value in ((2.0,) if finished else (1.0, 2.0))
+        assert checkpoint.read(goal).manifest["figures"]["AP"] == value
+        checkpoint.write(goal, state(3), MANIFEST)
+        assert value_of(goal) == 3.0
+        assert {p.name for p in goal.parent.iterdir()} == {"m.json", "m.safetensors"}
+        if finished:
+            break
+    assert point >= 11  # twice write and fsync, three fsyncs of the folder, two renames, …
+
+
+@posix
+def test_what_a_killed_write_left_is_finished_or_swept(tmp_path: Path) -> None:
+    for point in itertools.count(1):
+        goal = tmp_path / str(point) / "m"
+        checkpoint.write(goal, state(1), MANIFEST)
+        other = goal.parent / ".m.safetensors.mine.tmp"
+        other.write_text("not ours")
+
+        def write(goal: Path = goal) -> None:
+            checkpoint.write(goal, state(2), MANIFEST)
+
+        finished = killed(write, point)
+        before = value_of(goal)
+        checkpoint.tidy(goal.parent)
+        assert value_of(goal) == before
+        assert {p.name for p in goal.parent.iterdir()} == {
+            "m.json",
+            "m.safetensors",
+            other.name,
+        }
+        if finished:
+            break
+
+
+def test_a_disk_that_fills_at_any_point_is_typed(tmp_path: Path) -> None:
+    for point in itertools.count(1):
+        goal = tmp_path / str(point) / "m"
+        checkpoint.write(goal, state(1), MANIFEST)
+        with full_at(point) as seen:
+            try:
+                checkpoint.write(goal, state(2), MANIFEST)
+            except ResourceError as error:
+                assert error.code == "resource.disk_full"
+            else:
+                assert len(seen) < point
+        assert value_of(goal) in (1.0, 2.0)
+        assert {p.name for p in goal.parent.iterdir()} == {"m.json", "m.safetensors"}
+        if len(seen) < point:
+            break
+        if point <= 5:  # before the manifest's rename nothing has changed
+            assert value_of(goal) == 1.0
+    assert point >= 8
+
+
+def test_renames_reach_the_disk_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The n-th call that touches the disk fails: every fsync, rename and removal in turn."""
+    events: list[str] = []
+    real = os.fsync
+
+    def noted(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            events.append("folder")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with watched(lambda kind: events.append(kind) if kind == "replace" else None):
+        checkpoint.write(tmp_path / "m", state(), MANIFEST)
+    assert events == ["folder", "replace", "folder", "replace", "folder"] or os.name == "nt"
+
+
+@posix
+def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "m", state(1), MANIFEST)
-    calls = 0
-    real = {"fsync": os.fsync, "replace": Path.replace, "unlink": Path.unlink}
-
-    def failing(name: str) -> Callable[..., object]:
-        def call(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
-            if kind == "kill" and calls >= point:
-                raise _Crash
-            if kind == "full" and calls == point and name != "unlink":
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return real[name](*args, **kwargs)  # type: ignore[operator]
-
-        return call
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", failing("fsync"))
-        patch.setattr(Path, "replace", failing("replace"))
-        patch.setattr(Path, "unlink", failing("unlink"))
-        outcome: BaseException | None = None
+    child = os.fork()
+    if child == 0:
+        status = 1
         try:
-            checkpoint.write(tmp_path / "m", state(2), MANIFEST)
-        except (ResourceError, _Crash) as error:
-            outcome = error
-    value = float(checkpoint.read(tmp_path / "m").state["a.weight"][0, 0])
-    assert value in (1.0, 2.0)
-    if outcome is None:
-        assert value == 2.0
-    if isinstance(outcome, ResourceError):
-        assert outcome.code == "resource.disk_full"
-        if value == 1.0:
-            assert not list(tmp_path.glob(".*"))
-    checkpoint.write(tmp_path / "m", state(3), MANIFEST)
-    assert float(checkpoint.read(tmp_path / "m").state["a.weight"][0, 0]) == 3.0
-    assert not list(tmp_path.glob(".*"))
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+            checkpoint.write(tmp_path / "m", {"w": torch.zeros(5000)}, MANIFEST)
+        except ResourceError as error:
+            status = 0 if error.code == "resource.disk_full" else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert value_of(tmp_path / "m") == 1.0
+    assert {p.name for p in tmp_path.iterdir()} == {"m.json", "m.safetensors"}
 
 
 def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sightline.errors import ResourceError
-from sightline.files import atomic_write, make_folder, write_bytes, write_json, write_text
+from sightline.files import atomic_write, make_folder, tidy, write_bytes, write_json, write_text
 
 
 def test_appears_whole_with_parents_and_the_umasks_mode(tmp_path: Path) -> None:
@@ -60,3 +60,14 @@ def test_json_is_strict(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", float("nan"))
     assert not (tmp_path / "b.json").exists()
+
+
+def test_only_our_own_temporary_files_are_swept(tmp_path: Path) -> None:
+    ours = [".tmp-0123456789abcdef", ".tmp-0123456789abcdef.json"]
+    theirs = [".tmp-0123456789abcde", ".tmp-0123456789ABCDEF", "x.tmp-0123456789abcdef", ".tmp-x"]
+    for name in ours + theirs:
+        write_bytes(tmp_path / name, b"x")
+    (tmp_path / ".tmp-fedcba9876543210").mkdir()
+    tidy(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*theirs, ".tmp-fedcba9876543210"}

@@ -13,7 +13,7 @@ checkpoint or the new one.
 
 import hashlib
 import json
-import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +31,9 @@ from sightline.nets import state as states
 
 FORMAT = 1
 """The newest format that this version reads, and the one that it writes."""
+
+WAITING = re.compile(r"\.(.+)\.(?:safetensors|json)\.[0-9a-f]{16}\.tmp")
+"""The names of tensors and manifests that are being written."""
 
 OWN_SUM = "manifest_sha256"
 
@@ -53,8 +56,8 @@ def write(path: str | Path, state: Mapping[str, Tensor], manifest: Mapping[str, 
     """Write the checkpoint at `path` (NAME, NAME.safetensors or NAME.json) in one step.
 
     Tensors keep their dtype. The keys format, sightline, dtype, bytes, sha256 and
-    manifest_sha256 are filled in here. Raises ResourceError (disk full, no permission; the older checkpoint stays
-    and nothing is left beside it) and WeightsError weights.non_finite.
+    manifest_sha256 are filled in here. Raises ResourceError (disk full, no permission; the older
+    checkpoint stays and nothing is left beside it) and WeightsError weights.non_finite.
     """
     goal = _tensors(Path(path))
     states.check_finite(state, goal)
@@ -78,8 +81,9 @@ def write(path: str | Path, state: Mapping[str, Tensor], manifest: Mapping[str, 
         _settle(goal)
     waiting, note = _waiting(goal, total), _waiting(goal.with_suffix(".json"), total)
     try:
-        _stage(waiting, data)
-        _stage(note, text.encode())
+        files.stage(waiting, data)
+        files.stage(note, text.encode())
+        files.sync_folder(goal.parent)
         note.replace(goal.with_suffix(".json"))
     except OSError as error:
         files.refuse(error, goal)
@@ -142,6 +146,19 @@ def load_into(module: nn.Module, checkpoint: Checkpoint, ignore: Sequence[str] =
     states.load(module, checkpoint.state, ignore=ignore, path=checkpoint.path)
 
 
+def tidy(folder: Path) -> None:
+    """Finish or forget every write into `folder` that a killed process left half done.
+
+    Only for whoever holds the folder alone. Raises ResourceError.
+    """
+    for path in list(folder.iterdir()):
+        found = WAITING.fullmatch(path.name)
+        if found:
+            with suppress(WeightsError):
+                _settle(folder / f"{found[1]}.safetensors")
+    files.tidy(folder, WAITING)
+
+
 def _tensors(path: Path) -> Path:
     stem = path.name.removesuffix(".safetensors").removesuffix(".json")
     return path.with_name(f"{stem}.safetensors")
@@ -149,13 +166,6 @@ def _tensors(path: Path) -> Path:
 
 def _waiting(goal: Path, total: str) -> Path:
     return goal.with_name(f".{goal.name}.{total[:16]}.tmp")
-
-
-def _stage(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _own_sum(manifest: Mapping[str, Any], key: str = OWN_SUM) -> str:
@@ -183,17 +193,13 @@ def _sum(goal: Path) -> str | None:
 def _commit(goal: Path, waiting: Path) -> None:
     """Give the waiting tensors their name, and forget what older crashes left."""
     try:
-        waiting.replace(goal)
-        for name in (goal.name, goal.with_suffix(".json").name):
-            for old in goal.parent.iterdir():
-                if old.name.startswith(f".{name}.") and old.name.endswith(".tmp"):
-                    old.unlink()
-        if os.name != "nt":  # a rename outlives a power cut only when the folder is on the disk
-            handle = os.open(goal.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        try:
+            files.sync_folder(goal.parent)  # the manifest's rename comes first, on the disk too
+        finally:
+            waiting.replace(goal)
+            names = f"{re.escape(goal.name)}|{re.escape(goal.with_suffix('.json').name)}"
+            files.tidy(goal.parent, re.compile(rf"\.({names})\.[0-9a-f]{{16}}\.tmp"))
+        files.sync_folder(goal.parent)
     except OSError as error:
         files.refuse(error, goal)
 

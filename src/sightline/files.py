@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +15,19 @@ from sightline.errors import ResourceError
 
 CODES = {
     errno.ENOSPC: ("resource.disk_full", "the disk is full", "free some space, then run again"),
+    errno.EFBIG: (
+        "resource.disk_full",
+        "the file is larger than the system allows",
+        "raise the limit (ulimit -f), or choose another disk",
+    ),
     errno.EDQUOT: ("resource.disk_full", "the quota is used up", "free some space, then run again"),
     errno.EACCES: ("resource.permission", "no permission to write here", "choose another folder"),
     errno.EPERM: ("resource.permission", "no permission to write here", "choose another folder"),
     errno.EROFS: ("resource.permission", "the file system is read-only", "choose another folder"),
 }
+
+TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}(\..{0,31})?")
+"""The names that `atomic_write` gives: what a killed process left of them can go."""
 
 
 def refuse(error: OSError, path: str | Path) -> NoReturn:
@@ -64,6 +73,41 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def stage(path: Path, data: bytes) -> None:
+    """Write bytes to `path` as far as the disk, to be renamed when all is there; OSError."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """See the names in `folder` as far as the disk; OSError.
+
+    A rename outlives a power cut, and happens before the one after it, only when the folder is on
+    the disk. Windows has no such call, and orders its renames itself.
+    """
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def tidy(folder: Path, names: re.Pattern[str] = TEMPORARY) -> None:
+    """Remove the files of `folder` whose whole name is one of `names`, and nothing else.
+
+    For whoever holds the folder alone: it cannot tell a dead process's files from a living one's.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if names.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                with suppress(OSError):
+                    path.unlink()
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from training_world import Tiny, brief
 
-from sightline import checkpoint, files
+from sightline import checkpoint
 from sightline.data.records import Dataset
 from sightline.errors import (
     DatasetError,
@@ -196,17 +196,16 @@ def test_a_full_disk_leaves_the_older_state(
     assert found is not None
 
     def full(path: Path, data: bytes) -> None:
-        with files.atomic_write(path) as temporary:
-            temporary.write_bytes(data[:1000])
-            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(data[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(state, "write_bytes", full)
+    monkeypatch.setattr(state, "stage", full)
     with pytest.raises(ResourceError, match="disk is full"):
         state.save(out, found[0], {"progress": {}})
     again = state.load(out)
     assert again is not None
     assert again[1] == found[1]
-    assert not list(out.glob(".tmp-*"))
+    assert not list(out.glob(".*"))
 
 
 def test_too_little_room_is_known_before_the_first_step(

@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 from sightline.errors import ResourceError
 from sightline.files import refuse
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 NAME = "train.lock"
+SETTLING = 10.0
+"""Seconds after which a lock that names nobody is taken for one that was never filled in."""
+
+_HELD: set[int] = set()
 
 
 def _born(pid: int) -> str | None:
@@ -35,39 +46,121 @@ def _alive(pid: int, born: str | None) -> bool:
     return born is None or _born(pid) in (None, born)
 
 
-def _stale(path: Path) -> bool:
-    """Whether the lock was left by a process of this machine that is gone."""
+def _holder(path: Path) -> dict[str, Any]:
+    """Who wrote the lock; {} where that cannot be told."""
     try:
         holder = json.loads(path.read_text())
-        if holder["host"] != socket.gethostname():
+    except (OSError, ValueError):
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _stale(path: Path, sure: bool) -> bool:
+    """Whether the lock was left by a process that is gone.
+
+    `sure` says that the system vouches for this machine's processes: none of them holds it. A lock
+    without a holder was left by a kill just after it was made.
+    """
+    holder = _holder(path)
+    if not holder:
+        try:
+            return sure or time.time() - path.stat().st_mtime > SETTLING
+        except OSError:
             return False
-        return not _alive(int(holder["pid"]), holder["born"])
-    except (OSError, ValueError, KeyError, TypeError):
+    if holder.get("host") != socket.gethostname():
         return False
+    try:
+        return sure or not _alive(int(holder["pid"]), holder["born"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _refuse(path: Path) -> NoReturn:
+    holder = _holder(path)
+    raise ResourceError(
+        f"process {holder.get('pid')} on {holder.get('host')} already trains in this folder",
+        code="resource.locked",
+        path=path,
+        hint="wait for it, choose another --out, or delete the file if it is gone",
+    )
+
+
+def _sign(handle: int) -> None:
+    me = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid())}
+    os.ftruncate(handle, 0)
+    os.write(handle, (json.dumps(me) + "\n").encode())
+    os.fsync(handle)
+
+
+def _flocked(handle: int) -> bool:
+    """Take the system's lock on an open file; False where there is no such thing.
+
+    The system gives it back when the process ends, however it ends. BlockingIOError if another
+    process holds it.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # some file systems of networks
+        return False
+    return True
+
+
+def _take(path: Path) -> int:
+    """The open, signed lock file that nobody else holds."""
+    while True:
+        fresh = not path.exists()
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | (os.O_EXCL if fresh else 0), 0o666)
+        try:
+            sure = _flocked(handle)
+            # the holder before may have removed the file after we opened it
+            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                if not fresh and not _stale(path, sure):
+                    _refuse(path)
+                _sign(handle)
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _forget() -> None:
+    """In a forked child: a worker that outlives its parent must not go on holding the folder."""
+    for handle in _HELD:
+        os.close(handle)
+    _HELD.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; ResourceError (`resource.locked`) if another one does."""
-    path = folder / NAME
-    me = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid())}
-    if path.exists() and _stale(path):
-        path.unlink(missing_ok=True)
+    """Hold `folder` for this process; ResourceError (`resource.locked`) if another one does.
+
+    The system's own lock (flock) decides where there is one; elsewhere whether the process that
+    the file names is alive.
+    """
+    path, owner = folder / NAME, os.getpid()
     try:
-        with path.open("x") as file:
-            file.write(json.dumps(me) + "\n")
-    except FileExistsError:
-        with suppress(OSError):
-            me = json.loads(path.read_text() or "{}")
-        raise ResourceError(
-            f"process {me.get('pid')} on {me.get('host')} already trains in this folder",
-            code="resource.locked",
-            path=path,
-            hint="wait for it, choose another --out, or delete the file if it is gone",
-        ) from None
+        handle = _take(path)
+    except (BlockingIOError, FileExistsError):
+        _refuse(path)
     except OSError as error:
         refuse(error, path)
+    _HELD.add(handle)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if os.getpid() == owner:
+            if os.name != "nt":  # while it is held: nobody else's file is removed
+                path.unlink(missing_ok=True)
+            _HELD.discard(handle)
+            os.close(handle)
+            if os.name == "nt":  # which removes no open file
+                path.unlink(missing_ok=True)

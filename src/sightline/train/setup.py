@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightline import __version__
+from sightline import __version__, checkpoint
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, ResourceError, UsageError
-from sightline.files import make_folder, write_bytes, write_json
+from sightline.files import make_folder, tidy, write_bytes, write_json
 from sightline.nets.blocks import freeze_norms
 from sightline.preparation import Preparation
 from sightline.train import state
@@ -69,8 +69,8 @@ def check_folder(out: Path, detector: nn.Module) -> None:
     write_bytes(probe, b"0")
     probe.unlink(missing_ok=True)
     size = sum(value.numel() * value.element_size() for value in detector.state_dict().values())
-    # best, last, and two states of weights, average and two moments
-    needed, free = 10 * size + 2**20, shutil.disk_usage(out).free
+    # best, last, and three states (one in the writing) of weights, average and two moments
+    needed, free = 14 * size + 2**20, shutil.disk_usage(out).free
     if free < needed:
         raise ResourceError(
             f"{free / 1e6:.0f} MB are free, a run needs about {needed / 1e6:.0f} MB",
@@ -81,7 +81,11 @@ def check_folder(out: Path, detector: nn.Module) -> None:
 
 
 def claim(out: Path, resume: bool) -> None:
-    """Refuse to write over another run (`train.exists`) unless it is to be resumed."""
+    """Refuse to write over another run (`train.exists`) unless it is to be resumed.
+
+    What killed processes left half written in the folder, which must be held, is finished or
+    removed.
+    """
     if not resume and any((out / name).exists() for name in (state.NAME, state.PREVIOUS)):
         raise UsageError(
             "a run is in this folder already",
@@ -89,6 +93,9 @@ def claim(out: Path, resume: bool) -> None:
             path=out,
             hint="go on with --resume, or choose another --out",
         )
+    tidy(out)
+    checkpoint.tidy(out)
+    state.tidy(out)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 Tensors: weights, their average, the optimizer's moments, the generators of random numbers. What
 is not a tensor (step, time, best figure, recipe …) is JSON in the file's header, with a SHA-256
-over all of it. One file, replaced in one rename: never a mix of old and new. The one before is
-kept as `state.previous.safetensors`.
+over all of it. One file, replaced in one rename: never a mix of old and new. The sound one before
+is kept as `state.previous.safetensors`.
 """
 
 import hashlib
@@ -22,22 +22,46 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sightline.errors import SightlineWarning, WeightsError
-from sightline.files import write_bytes
+from sightline.files import refuse, stage, sync_folder
 
 NAME = "state.safetensors"
 PREVIOUS = "state.previous.safetensors"
+WAITING = ".state.safetensors.tmp"
+"""A state that is being written; no reader looks at it."""
+
+DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
+"""What reading a damaged file can end in."""
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write the state of a run; ResourceError where the disk refuses, the older one stays."""
+    """Write the state of a run; ResourceError where the disk refuses, the older ones stay.
+
+    The new file is whole on the disk before an older one is touched, and a damaged one never
+    takes the place of the sound one before it.
+    """
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
     text = json.dumps(facts)
     header = {"facts": text, "sha256": _digest(plain, text)}
     data = safetensors.torch.save(plain, metadata=header)
-    if (folder / NAME).exists():
+    goal, waiting = folder / NAME, folder / WAITING
+    try:
+        stage(waiting, data)
+        if goal.exists() and _is_sound(goal):
+            goal.replace(folder / PREVIOUS)
+            sync_folder(folder)
+        waiting.replace(goal)
+        sync_folder(folder)
+    except OSError as error:
+        refuse(error, goal)
+    finally:
         with suppress(OSError):
-            (folder / NAME).replace(folder / PREVIOUS)
-    write_bytes(folder / NAME, data)
+            waiting.unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove a state that a killed process left half written; the folder must be held."""
+    with suppress(OSError):
+        (folder / WAITING).unlink(missing_ok=True)
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -50,7 +74,7 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     for path in present:
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except DAMAGE as error:
             warnings.warn(
                 f"{path}: the saved state is damaged ({error}), trying the one before it",
                 SightlineWarning,
@@ -73,6 +97,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if _digest(tensors, header["facts"]) != header["sha256"]:
         raise ValueError("its sum is wrong")
     return tensors, json.loads(header["facts"])
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        _read(path)
+    except DAMAGE:
+        return False
+    return True
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
