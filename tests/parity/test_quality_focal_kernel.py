@@ -73,3 +73,17 @@ def test_the_value_does_not_depend_on_threads() -> None:
         values.append(fast(logits, targets).item())
     torch.set_num_threads(before)
     assert values[0] == values[1]
+
+
+def test_weights_are_those_of_the_definition() -> None:
+    logits, targets = draw((4, 60, 9), 5, 2.0)
+    weight = torch.rand(4, 60, 1) * 3
+    values = [
+        both(lambda x, y: loss(x, y, weight), logits, targets)  # noqa: B023
+        for loss in (fast, quality_focal.reference)
+    ]
+    for mine, exact in zip(*values, strict=True):
+        torch.testing.assert_close(mine, exact, rtol=1e-5, atol=1e-6)
+    ones = both(lambda x, y: fast(x, y, torch.ones(4, 60, 1)), logits, targets)
+    for mine, plain in zip(ones, both(fast, logits, targets), strict=True):
+        assert torch.equal(mine, plain)

@@ -62,8 +62,11 @@ def _block(logits: Array, targets: Array, e: Array, loss: Array, gradient: Array
 
 
 @compiled
-def _both(logits: Array, targets: Array, gradient: Array) -> float:
-    """The loss; its derivative goes to `gradient`. Summed in one order, in double precision."""
+def _both(logits: Array, targets: Array, weights: Array, gradient: Array) -> float:
+    """The loss; its derivative goes to `gradient`. Summed in one order, in double precision.
+
+    `weights` are as many as the scores, or none.
+    """
     powers, rest, loss = (
         np.empty(BLOCK, np.int32),
         np.empty(BLOCK, np.float32),
@@ -78,6 +81,10 @@ def _both(logits: Array, targets: Array, gradient: Array) -> float:
         for i in range(count):
             rest[i] *= scale[i]
         _block(x, targets[start:end], rest, loss, gradient[start:end])
+        if weights.size:
+            for i in range(count):
+                loss[i] *= weights[start + i]
+                gradient[start + i] *= weights[start + i]
         for i in range(count):
             total += loss[i]
     return total
@@ -85,26 +92,27 @@ def _both(logits: Array, targets: Array, gradient: Array) -> float:
 
 class _QualityFocal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
-        x, y = (value.detach().contiguous() for value in (logits, targets))
-        gradient = torch.empty_like(x)
-        total = _both(x.view(-1).numpy(), y.view(-1).numpy(), gradient.view(-1).numpy())
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+        x, y, w = (v.detach().contiguous().view(-1).numpy() for v in (logits, targets, weight))
+        gradient = torch.empty(logits.shape)
+        total = _both(x, y, w, gradient.view(-1).numpy())
         ctx.save_for_backward(gradient)
         return logits.new_tensor(total)
 
     @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outer[0], None
+        return gradient * outer[0], None, None
 
 
 def quality_focal(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """The kernel of `ops.quality_focal` in float32 and unweighted; the definition otherwise."""
+    """The kernel of `ops.quality_focal`, in float32; the definition in any other precision."""
     if logits.shape != targets.shape:
         shapes = f"{tuple(logits.shape)} and {tuple(targets.shape)}"
         raise UsageError(f"one shape is wanted, not {shapes}", code="usage.shape")
     single = logits.dtype == targets.dtype == torch.float32
-    if not single or weight is not None or targets.requires_grad:
+    if not single or targets.requires_grad or (weight is not None and weight.requires_grad):
         return definition.quality_focal.reference(logits, targets, weight)
-    answer: Tensor = _QualityFocal.apply(logits, targets)
+    each = torch.empty(0) if weight is None else weight.float().expand(logits.shape)
+    answer: Tensor = _QualityFocal.apply(logits, targets, each)
     return answer
