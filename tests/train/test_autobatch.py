@@ -1,6 +1,8 @@
 """The batch that fits: measured, in powers of two, never more than there is room for."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,21 @@ def test_it_measures_what_images_take(
     assert found == brief(batch=batch), "at most as many as there are images, here 8"
     assert f"batch {batch}:" in said[0] and "64×64" in said[0]
     assert all(torch.equal(v, before[k]) for k, v in detector.state_dict().items())
+
+
+def test_memory_that_is_kept_hides_nothing() -> None:
+    """An earlier step has left its memory to the process, which asks the kernel for no more."""
+    script = f"""
+import sys, pytest, torch
+from sightline.memory import keep_freed_memory
+keep_freed_memory()
+ballast = [torch.ones(50_000_000) for _ in range(2)]
+del ballast
+name = {f"{__file__}::test_not_even_one"!r}
+sys.exit(pytest.main([name, "-q", "-p", "no:cacheprovider"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def test_not_even_one(drawn: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

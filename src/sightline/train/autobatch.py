@@ -116,6 +116,7 @@ class _Peak:
     """
 
     def __init__(self) -> None:
+        memory.give_back()  # freed memory that is kept would hide what a step takes
         memory.reset_peak()
         self.before = memory.used() or 0
 
