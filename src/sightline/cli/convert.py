@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from sightline.cli.evaluate import ON_BAD
+
 SOURCE = "Folder of images and labels: COCO, Pascal VOC, YOLO or CSV, recognised by itself."
 TO = "Format to write: coco, voc, yolo or csv."
 IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
-ON_BAD = "What faulty labels do: error, skip (dropped, counted), or fix (mended, else dropped)."
 
 
 def convert(

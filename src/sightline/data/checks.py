@@ -81,6 +81,17 @@ class Checks:
         """Remember something that was put right, or is suspect and is used all the same."""
         self.repaired.append(Fault(code, message, str(path), pointer, hint, "warning", id))
 
+    def clipped(
+        self, excess: float, path: Path, pointer: str | None, id: int | str | None = None
+    ) -> None:
+        """Remember a box that was cut at its image's edge, if that was more than rounding.
+
+        `excess` is what `check_box` says of it.
+        """
+        if excess > TOLERANCE:
+            message = f"the box reached {excess:.1f} pixels out of its image and was cut"
+            self.repair("box.clipped", message, path, pointer, id=id)
+
     def note(self, code: str, message: str, path: Path, pointer: str | None) -> None:
         """Remember something that costs nothing; nobody is warned of it."""
         self.notes.append(Fault(code, message, str(path), pointer, None, "note"))

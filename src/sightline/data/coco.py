@@ -226,6 +226,12 @@ def _size(row: dict[str, Any], path: Path) -> Size:
     return sides[0], sides[1]
 
 
+def _largest_id(rows: list[dict[str, Any]]) -> int:
+    """The largest id that is a number: those above it are free."""
+    known = [key for row in rows if type(key := row.get("id")) is int and abs(key) < 2**62]
+    return max(known, default=0)
+
+
 def _annotations(
     rows: list[dict[str, Any]],
     listed: dict[int | str, _Image],
@@ -235,8 +241,7 @@ def _annotations(
     """Hand every annotation to its image."""
     checks, path = report
     ids: set[int | str] = set()
-    known = [old for row in rows if type(old := row.get("id")) is int and abs(old) < 2**62]
-    free: int = max(known, default=0)
+    free = _largest_id(rows) if checks.fixing else 0
     points = 0 if categories.skeleton is None else len(categories.skeleton.points)
     for i, row in enumerate(rows):
         key = row.get("id", i + 1)
@@ -268,9 +273,7 @@ def _annotations(
             image.rows.append(item)
             for code, message in item.mends:
                 checks.repair(code, message, path, f"/annotations/{i} (id {key})", id=key)
-            if excess > 1:
-                message = f"the box reached {excess:.1f} pixels out of its image and was cut"
-                checks.repair("box.clipped", message, path, f"/annotations/{i} (id {key})", id=key)
+            checks.clipped(excess, path, f"/annotations/{i} (id {key})", key)
         except AnnotationError as error:
             own = key if _is_id(key) else None
             checks.add_error(error, path, f"/annotations/{i} (id {key})", own)

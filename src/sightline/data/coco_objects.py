@@ -1,7 +1,7 @@
 """One annotation of a COCO file: checked, and gathered into the objects of an image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,13 +65,15 @@ def parse_row(row: dict[str, Any], place: Place) -> tuple[Row, float]:
             mends.append(("keypoints.count", f"num_keypoints is {said!r}, {labelled} are labelled"))
     area = _at("/area", _area, wanted_area, (box, segment), size)
     difficult = bool(row.get("difficult", 0))
-    found = Row(box, bool(crowd), area, difficult, segment, keypoints, place.label, place.id)
-    return replace(found, mends=tuple(mends)), excess
+    found = Row(
+        box, bool(crowd), area, difficult, segment, keypoints, place.label, place.id, tuple(mends)
+    )
+    return found, excess
 
 
 def _mended(box: Any, area: Any, mends: list[tuple[str, str]]) -> tuple[Any, Any]:
     """Sides below zero as the same box from its other corner; an area that is none is left out."""
-    if isinstance(box, list) and len(box) == 4 and all(is_number(number) for number in box):
+    if isinstance(box, list) and len(box) == 4 and all(map(is_number, box)):
         x, y, width, height = box
         if width < 0 or height < 0:
             box = [x + min(width, 0), y + min(height, 0), abs(width), abs(height)]
@@ -97,7 +99,7 @@ def _box(value: Any, size: Size, segment: Segment | None) -> tuple[Box, float]:
         return check_box(masks.box_of(segment, size), size)
     if not isinstance(value, list) or len(value) != 4:
         raise AnnotationError(f"{str(value)[:80]} is no x, y, width, height", code="box.format")
-    if not all(is_number(number) for number in value):
+    if not all(map(is_number, value)):
         raise AnnotationError(f"{str(value)[:80]} are no finite numbers", code="box.not_finite")
     x, y, width, height = value
     return check_box((float(x), float(y), float(x + width), float(y + height)), size)
@@ -122,7 +124,7 @@ def _keypoints(value: Any, points: int, size: Size) -> np.ndarray:
         raise AnnotationError(
             f"{count} numbers for {points} keypoints, not {3 * points}", code="keypoints.length"
         )
-    if not all(is_number(number) for number in value):
+    if not all(map(is_number, value)):
         raise AnnotationError("a keypoint is no finite number", code="keypoints.not_finite")
     if any(seen not in (0, 1, 2) for seen in value[2::3]):
         raise AnnotationError(

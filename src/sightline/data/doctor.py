@@ -85,9 +85,9 @@ def check(
     """Read every split of a folder and say all that is wrong with it.
 
     `split`, `annotations` and `images` are those of `open_dataset`. With `look_alikes` images are
-    compared with each other too, for which each is decoded once, small; `progress` is told
-    (images read, images). Only a folder that is no
-    data set at all raises (DatasetError); a label file that cannot be read is a finding.
+    compared with each other too, for which each is decoded once, small; `progress` is told (images
+    read, images). Only a folder that is no data set at all raises (DatasetError); a label file that
+    cannot be read is a finding.
     """
     root = Path(folder)
     parts: dict[str, Dataset] = {}

@@ -58,18 +58,22 @@ def thumbnail(data: bytes) -> UInt8[ndarray, "48 48"]:
     """
     header = headers.parse(data)
     if header.format != "JPEG":
-        pixels = images.read(data).permute(1, 2, 0).contiguous().numpy()
-        return _squeeze(Image.fromarray(pixels).convert("L"))
+        return _squeeze(_grey(data))
     _LIMITS.check_pixels(header)
     try:
         with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as picture:
             picture.draft("L", (2 * SIDE, 2 * SIDE))
             grey = picture.convert("L")
     except (OSError, ValueError, SyntaxError):  # the careful reader says what is wrong, and where
-        pixels = images.read(data).permute(1, 2, 0).contiguous().numpy()
-        return _squeeze(Image.fromarray(pixels).convert("L"))
+        return _squeeze(_grey(data))
     turn = _TURNS.get(header.orientation)
     return _squeeze(grey if turn is None else grey.transpose(turn))
+
+
+def _grey(data: bytes) -> Image.Image:
+    """The whole upright image in grey."""
+    pixels = images.read(data).permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(pixels).convert("L")
 
 
 def _squeeze(grey: Image.Image) -> UInt8[ndarray, "48 48"]:

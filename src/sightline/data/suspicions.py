@@ -31,14 +31,10 @@ SHOWN = 20
 """Files named one by one where thousands may break one rule; the rest are counted."""
 
 
-def _place(example: Example, row: int) -> tuple[str, str, int]:
-    identity = int(example.objects.ids[row])
-    return str(example.path), f"object {row + 1} (id {identity})", identity
-
-
 def _of_object(code: str, message: str, example: Example, row: int, hint: str) -> Fault:
-    path, pointer, identity = _place(example, row)
-    return Fault(code, message, path, pointer, hint, "warning", identity)
+    identity = int(example.objects.ids[row])
+    pointer = f"object {row + 1} (id {identity})"
+    return Fault(code, message, str(example.path), pointer, hint, "warning", identity)
 
 
 def _of_split(code: str, message: str, dataset: Dataset, hint: str, severity: Severity) -> Fault:
@@ -160,7 +156,7 @@ def repeated_objects(splits: Splits) -> list[Fault]:
 
 
 def wrong_areas(splits: Splits) -> list[Fault]:
-    """An area that is not that of the mask, and a mask that is not in its box."""
+    """An area that is not that of the mask."""
     answer = []
     for example in _examples(splits):
         for row, segment in enumerate(example.objects.segments or ()):

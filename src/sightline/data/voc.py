@@ -279,7 +279,5 @@ def _settled(shape: _Shape, size: Size, place: tuple[Path, str], checks: Checks)
     except AnnotationError as error:
         checks.add_error(error, *place)
         return None
-    if excess > 1:
-        message = f"the box reached {excess:.1f} pixels out of its image and was cut"
-        checks.repair("box.clipped", message, *place)
+    checks.clipped(excess, *place)
     return box

@@ -137,9 +137,7 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
         except AnnotationError as error:
             checks.add_error(error, labels, f"line {number}")
             continue
-        if found.excess > 1:
-            message = f"the box reached {found.excess:.1f} pixels out of its image and was cut"
-            checks.repair("box.clipped", message, labels, f"line {number}")
+        checks.clipped(found.excess, labels, f"line {number}")
         lines.append(found)
     segments = [line.segment for line in lines]
     objects = Objects.of(

@@ -1,5 +1,6 @@
 """What a data set holds, as one picture: objects of each class, and their sizes."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from sightline.evaluate.pictures import new_figure, plain, save
 
 MOST_CLASSES = 40
 """Bars that can still be read; the rest are counted in the title."""
+
+SIDES = np.geomspace(1, 4096, 49)
+"""The borders of the histogram's bars."""
 
 COLOURS = ("#2a6f97", "#e07a5f", "#81b29a", "#8d6a9f", "#b0a160")
 
@@ -29,13 +33,13 @@ def draw(parts: Mapping[str, Dataset], path: Path) -> Path:
     figure = new_figure(11, max(3.2, 0.6 + 0.22 * len(shown)))
     left, right = figure.subplots(1, 2)
     start = np.zeros(len(shown))
-    for (name, one), colour in zip(counts.items(), _colours(len(counts)), strict=True):
+    for (name, one), colour in zip(counts.items(), itertools.cycle(COLOURS), strict=False):
         width = np.array([one.get(label, 0) for label in shown], float)
         left.barh(range(len(shown)), width, left=start, color=colour, label=name)
         start += width
         sides = [np.sqrt(e.objects.area[~e.objects.crowd]) for e in parts[name]]
         flat = np.concatenate(sides) if sides else np.zeros(0)
-        right.hist(flat[flat > 0], _edges(), color=colour, alpha=0.6, label=name)
+        right.hist(flat[flat > 0], SIDES, color=colour, alpha=0.6, label=name)
     left.set_yticks(range(len(shown)), [plain(label) for label in shown], fontsize=8)
     left.invert_yaxis()
     more = len(total) - len(shown)
@@ -49,11 +53,3 @@ def draw(parts: Mapping[str, Dataset], path: Path) -> Path:
         if counts:
             axes.legend(fontsize=8)
     return save(figure, path)
-
-
-def _edges() -> np.ndarray:
-    return np.geomspace(1, 4096, 49)
-
-
-def _colours(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]

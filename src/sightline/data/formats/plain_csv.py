@@ -23,6 +23,8 @@ FILES = ("labels.csv", "annotations.csv")
 BARE = ("file", "x1", "y1", "x2", "y2", "label")
 ENDS = ("x1", "y1", "x2", "y2")
 GUARDED = ("=", "+", "-", "@", "\t", "\r", "'")
+"""Beginnings of a cell that a spreadsheet may run, and the quote that keeps it from that."""
+
 ALIASES = {
     "filename": "file",
     "path": "file",
@@ -67,7 +69,8 @@ def read_csv(path: Path, on_bad: OnBad = "error") -> Dataset:
                 if columns != BARE or row[0].strip().lower() in ("file", *ALIASES):
                     continue
             try:
-                _take(row, columns, pages, path.parent)
+                excess = _take(row, columns, pages, path.parent)
+                checks.clipped(excess, path, f"line {reader.line_num}")
             except AnnotationError as error:
                 checks.add_error(error, path, f"line {reader.line_num}")
     except csv.Error as error:
@@ -103,8 +106,8 @@ def _columns(row: list[str], path: Path) -> tuple[str, ...]:
 
 def _take(
     row: list[str], columns: tuple[str, ...], pages: dict[str, _Page | None], home: Path
-) -> None:
-    """Hand one row to its image; errors without a place."""
+) -> float:
+    """Hand one row to its image; by how many pixels its box was cut. Errors without a place."""
     if len(row) != len(columns):
         raise AnnotationError(f"{len(row)} columns, not {len(columns)}", code="csv.columns")
     cells = dict(zip(columns, row, strict=True))
@@ -114,14 +117,20 @@ def _take(
         pages[name] = _page(name, cells, home)
     page = pages[name]
     if page is None:
-        return
+        return 0.0
     label = unguarded(cells["label"])
     if not label and not any(cells[end].strip() for end in ENDS):
-        return
+        return 0.0
     if not label.strip():
         raise AnnotationError("an object has no class", code="category.name")
-    box, _ = check_box(_corners(cells), page.size)
+    box, excess = check_box(_corners(cells), page.size)
     page.rows.append((label, box))
+    return excess
+
+
+def guarded(text: str) -> str:
+    """Text that a spreadsheet will not run: a quote before = + - @, tab, return and the quote."""
+    return f"'{text}" if text.startswith(GUARDED) else text
 
 
 def unguarded(text: str) -> str:

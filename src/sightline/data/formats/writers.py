@@ -11,6 +11,7 @@ import numpy as np
 from sightline.data.coco_export import to_coco
 from sightline.data.contours import one_ring
 from sightline.data.formats.losses import KINDS, keep
+from sightline.data.formats.plain_csv import guarded
 from sightline.data.formats.plan import Part
 from sightline.data.records import Dataset, Example
 from sightline.errors import DatasetError
@@ -22,8 +23,6 @@ YOLO_HOLDS = frozenset(("masks", "empty", "classes", "category_ids", "splits", "
 CSV_HOLDS = frozenset(("empty", "thin"))
 
 HEADER = ("file", "width", "height", "label", "x1", "y1", "x2", "y2")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-"""Beginnings of a cell that a spreadsheet may run, and the quote that keeps it from that."""
 
 
 def write_coco_folder(parts: Sequence[Part], out: Path) -> None:
@@ -118,11 +117,6 @@ def _lines(example: Example, ids: Sequence[int]) -> list[str]:
     return lines
 
 
-def cell(text: str) -> str:
-    """Text that a spreadsheet will not run: a quote before = + - @, tab, return and the quote."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
 def write_csv_folder(parts: Sequence[Part], out: Path) -> None:
     """`labels.csv`, one row an object, images in `images`; an image without any has empty cells."""
     file = io.StringIO(newline="")
@@ -132,10 +126,10 @@ def write_csv_folder(parts: Sequence[Part], out: Path) -> None:
         for name, example in part.pairs():
             height, width = example.size
             objects = keep(example.objects, CSV_HOLDS)
-            head = (cell(name), width, height)
+            head = (guarded(name), width, height)
             if not len(objects):
                 table.writerow((*head, "", "", "", "", ""))
             for box, label in zip(objects.boxes, objects.labels, strict=True):
-                name_of = cell(part.dataset.classes[label])
+                name_of = guarded(part.dataset.classes[label])
                 table.writerow((*head, name_of, *(number(v) for v in box)))
     write_text(out / "labels.csv", file.getvalue())
