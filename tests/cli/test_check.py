@@ -1,15 +1,12 @@
 """`sightline check` as a user meets it."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from sightline.cli import main
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "data"))
 from label_faults import CASES, clean_coco, clean_voc
+from sightline.cli import main
 
 
 def run(*arguments: str) -> int:

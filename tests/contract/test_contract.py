@@ -14,8 +14,7 @@ from sightline import catalogue, pipeline
 from sightline.errors import UsageError
 from sightline.pipeline import Detector, Trace
 from sightline.types import Batch, Detections, Regions, Scored, Targets
-
-CLASSES = ("cat", "dog", "person")
+from small_detectors import CLASSES, small
 
 
 def photo(height: int, width: int) -> torch.Tensor:
@@ -24,16 +23,7 @@ def photo(height: int, width: int) -> torch.Tensor:
 
 @pytest.fixture(scope="module", params=sorted(catalogue.MODELS))
 def detector(request: pytest.FixtureRequest) -> Detector:
-    from dataclasses import replace
-
-    torch.manual_seed(0)
-    model = catalogue.build(request.param, CLASSES)
-    model.eval()  # type: ignore[attr-defined]
-    if hasattr(model, "preparation"):  # the paper's own size would take minutes
-        small = {"longer": 224, **({"shorter": 128} if model.preparation.shorter else {})}
-        model.preparation = replace(model.preparation, **small)
-    if hasattr(model, "selection"):  # untrained scores all lie at the prior
-        model.selection = replace(model.selection, score=1e-4)
+    model: Detector = small(request.param, longer=224, shorter=128)
     return model
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import draw, voc_folder, voc_object, voc_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from folders import draw, voc_folder, voc_object, voc_page
 from sightline.cli import app
 from sightline.data import Dataset, Example, Objects, Polygons, masks, open_dataset, splits
 from sightline.data.contours import one_ring, outline, trace

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from folders import coco_folder, coco_labels, draw
 from label_faults import CASES, Case, clean_coco, clean_voc, clean_yolo
-
 from sightline.data import Polygons, masks, open_dataset
 from sightline.data.doctor import check
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning

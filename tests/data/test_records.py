@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import coco_folder, draw, yolo_folder
 from PIL import Image, ImageOps
 
+from folders import coco_folder, draw, yolo_folder
 from sightline.data import Objects, Polygons, Skeleton, default_split, open_dataset, splits
 from sightline.data.masks import encode, rasterise
 from sightline.data.skeletons import COCO_POINTS, DEFAULT_SIGMA, flips, skeleton

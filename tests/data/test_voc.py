@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import ROTATED, draw, voc_folder, voc_object, voc_page
 
+from folders import ROTATED, draw, voc_folder, voc_object, voc_page
 from sightline.data import open_dataset, splits
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import ROTATED, draw, yolo_folder
 
+from folders import ROTATED, draw, yolo_folder
 from sightline.data import Polygons, open_dataset, splits
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 
