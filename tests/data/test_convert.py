@@ -253,3 +253,13 @@ def test_real_data_there_and_back(shared: Path, tmp_path: Path, name: str, to: s
     )
     print(f"{name} → {to} → {origin}: largest error of a box {worst:g} pixels")
     assert worst <= 2e-4
+
+
+def test_a_box_that_leaves_its_image_is_cut_and_told(tmp_path: Path) -> None:
+    draw(tmp_path / "images" / "a.jpg", (40, 60))
+    (tmp_path / "labels.csv").write_text("file,label,x1,y1,x2,y2\na.jpg,cat,50,5,90,30\n")
+    with pytest.warns(SightlineWarning, match=r"box\.clipped"):
+        dataset = open_dataset(tmp_path)
+    assert dataset[0].objects.boxes.tolist() == [[50, 5, 60, 30]]
+    (told,) = dataset.repaired
+    assert (told.code, told.pointer) == ("box.clipped", "line 2")

@@ -9,36 +9,41 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.train import choose_recipe, open_data
+from sightline.cli.train import (
+    Data,
+    Device,
+    Model,
+    OnBad,
+    RecipeName,
+    Seed,
+    Settings,
+    Split,
+    Start,
+    Threads,
+    choose_recipe,
+    open_data,
+)
 
 
 def lr_find(
-    data: Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC or YOLO.")],
+    data: Data,
     out: Annotated[
         Path, typer.Option(help="Folder for the plot, the table and the figures.")
     ] = Path("lr-find"),
-    model: Annotated[str, typer.Option(help="Model of the catalogue.")] = "retinanet",
-    recipe: Annotated[
-        str | None, typer.Option(help="Recipe of the package; without it, fine-tuning.")
-    ] = None,
+    model: Model = "retinanet",
+    recipe: RecipeName = None,
     lowest: Annotated[float, typer.Option("--from", help="Rate to begin with.")] = 1e-6,
     highest: Annotated[float, typer.Option("--to", help="Rate to end with.")] = 1.0,
     steps: Annotated[int, typer.Option(help="Batches of the sweep.")] = 100,
     batch: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Weights to start from: a file, embedded, or none.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or auto: a GPU if there is one.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to train on.")] = None,
-    on_bad: Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")] = "error",
+    seed: Seed = None,
+    start: Start = None,
+    device: Device = None,
+    threads: Threads = None,
+    settings: Settings = None,
+    split: Split = None,
+    on_bad: OnBad = "error",
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Sweep the learning rate over a short training that is thrown away, and suggest one.

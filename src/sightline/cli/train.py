@@ -16,16 +16,29 @@ if TYPE_CHECKING:
     from sightline.data.records import Dataset
     from sightline.train.recipes import Recipe
 
+RecipeName = Annotated[
+    str | None, typer.Option(help="Recipe of the package; without it, fine-tuning.")
+]
+Model = Annotated[str, typer.Option(help="Model of the catalogue.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Start = Annotated[
+    str | None, typer.Option(help="Weights to start from: a file, embedded, or none.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto: a GPU if there is one.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of the network.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")]
+Split = Annotated[str | None, typer.Option(help="Split to train on.")]
+OnBad = Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")]
+Data = Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")]
+
 LENGTHS = ("epochs", "steps", "minutes")
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC or YOLO.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    model: Annotated[str, typer.Option(help="Model of the catalogue.")] = "retinanet",
-    recipe: Annotated[
-        str | None, typer.Option(help="Recipe of the package; without it, fine-tuning.")
-    ] = None,
+    model: Model = "retinanet",
+    recipe: RecipeName = None,
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length: batches.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Length: minutes of training.")] = None,
@@ -33,24 +46,18 @@ def train(
         str | None, typer.Option(help="Images a step; auto for as many as fit into memory.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images, all along.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Weights to start from: a file, embedded, or none.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or auto: a GPU if there is one.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of the network.")] = None,
+    seed: Seed = None,
+    start: Start = None,
+    device: Device = None,
+    threads: Threads = None,
     workers: Annotated[int | None, typer.Option(help="Threads that prepare images.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="ONNX network to learn from too.")] = None,
     class_weights: Annotated[
         str | None, typer.Option(help="auto: rare classes count more; or {'NAME': WEIGHT, …}.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to train on.")] = None,
-    on_bad: Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")] = "error",
+    settings: Settings = None,
+    split: Split = None,
+    on_bad: OnBad = "error",
     no_validate: Annotated[bool, typer.Option("--no-validate", help="No evaluation.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     accept_changes: Annotated[
