@@ -106,17 +106,18 @@ def _step(stepper: Stepper, dataset: Dataset, count: int, side: int) -> None:
     recipe = stepper.recipe
     loader = Loader(dataset, recipe.augmentation, count, recipe.seed, cache_bytes=0)
     stepper.step(*loader.batch(0, side), 0.0)
+    # what is freed and kept would hide what the next step takes; holes too small for it would not
+    memory.give_back()
 
 
 class _Peak:
     """The most that this process took beyond what it had at first, by the system's own count.
 
-    Memory that is freed is not always given back, and would hide what a later step takes: so the
-    count always starts from what there was before the first, and batches grow.
+    Where freed memory cannot be given back it hides what a later step takes: so the count always
+    starts from what there was before the first, and batches grow.
     """
 
     def __init__(self) -> None:
-        memory.give_back()  # freed memory that is kept would hide what a step takes
         memory.reset_peak()
         self.before = memory.used() or 0
 
