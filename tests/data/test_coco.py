@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from folders import ROTATED, coco_folder, coco_labels, draw
 
+from folders import ROTATED, coco_folder, coco_labels, draw
 from sightline.data import Polygons, open_dataset, to_coco, write_coco
 from sightline.data.skeletons import COCO_POINTS
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
 from folders import coco_folder, coco_labels, voc_folder, voc_object, voc_page, yolo_folder
-
 from sightline.data import open_dataset, to_coco
 from sightline.errors import SightlineError, SightlineWarning
 
