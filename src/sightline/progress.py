@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sized
 from types import TracebackType
 from typing import TextIO, TypeVar
 
+from sightline import processes
+
 T = TypeVar("T")
 
 REDRAW_SECONDS = 0.1
@@ -34,7 +36,8 @@ class Bar:
         self.total, self.label, self.start, self.done = total, label, start, start
         self.note = ""
         self._stream = sys.stderr if stream is None else stream
-        self._shown = bool(getattr(self._stream, "isatty", lambda: False)())
+        seen = bool(getattr(self._stream, "isatty", lambda: False)())
+        self._shown = seen and processes.is_first()
         self._began = time.monotonic()
         self._drawn = float("-inf")
         self._width = 0

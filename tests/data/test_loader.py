@@ -80,6 +80,22 @@ def test_a_stream_is_the_same_with_any_number_of_workers(dataset: Dataset, worke
         assert same(one, other)
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_the_parts_of_all_processes_are_the_batch_of_one(dataset: Dataset, processes: int) -> None:
+    pixels, targets = Loader(dataset, MIXED, 6, seed=1).batch(3, 64)
+    parts = [
+        Loader(dataset, MIXED, 6, seed=1).share(rank, processes).batch(3, 64)
+        for rank in range(processes)
+    ]
+    joined = torch.cat([part[0] for part in parts])
+    assert same((pixels, targets), (joined, [t for part in parts for t in part[1]]))
+
+
+def test_a_batch_that_does_not_divide_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match="--batch 4"):
+        Loader(dataset, MIXED, 5, seed=1).share(0, 2)
+
+
 def test_a_stream_may_be_left_early_and_be_endless(dataset: Dataset) -> None:
     from itertools import repeat
 

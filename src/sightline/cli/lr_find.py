@@ -50,13 +50,14 @@ def lr_find(
 
     Give the same options as to `sightline train`; the answer goes into --set learning_rate=….
     """
-    from sightline import catalogue
+    from sightline import catalogue, processes
     from sightline.memory import keep_freed_memory
     from sightline.progress import bar
     from sightline.train.rate_finder import find_rate, write
     from sightline.train.start import begin
 
     keep_freed_memory()
+    processes.check_alone("lr-find")
     dataset, _ = open_data(data, split, False, on_bad)
     name = catalogue.resolve(model)
     plain = {"batch": batch, "seed": seed, "device": device, "threads": threads}

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightline import processes
+
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
+    from sightline.train.loop import Run
     from sightline.train.recipes import Recipe
 
 RecipeName = Annotated[
@@ -66,6 +69,9 @@ def train(
     stop_after: Annotated[
         float | None, typer.Option(help="Pause after so many minutes; --resume goes on.")
     ] = None,
+    worker_timeout: Annotated[
+        float, typer.Option(help="Seconds that a process of torchrun waits for another.")
+    ] = processes.TIMEOUT,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")
     ] = False,
@@ -76,10 +82,13 @@ def train(
     from sightline.memory import keep_freed_memory
     from sightline.train import state
     from sightline.train.loop import Run
-    from sightline.train.loop import train as run_training
+    from sightline.train.setup import device_of
     from sightline.train.start import begin
 
     keep_freed_memory()
+    if dry_run:
+        processes.check_alone("--dry-run")
+    resume = resume or processes.restarts() > 0
     given = [f"{name}={value!r}" for name, value in _plain(locals()).items() if value is not None]
     if size is not None:
         given.append(f"sizes=((1.0, {size}),)")
@@ -94,24 +103,46 @@ def train(
     chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
 
     def say(message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        if processes.is_first():
+            print(message, file=sys.stderr, flush=True)
 
     counts = f"{len(dataset)} images to train on, {len(dataset.classes)} classes"
     say(f"{counts}, {len(validation) if validation else 'no'} images to evaluate on")
-    saved = resume and (out / state.NAME).exists()
-    detector = (
-        catalogue.build(name, dataset.classes) if saved else begin(chosen, dataset.classes, say)
-    )
-    if batch == "auto":
-        chosen = _fitted(chosen, detector, dataset, out if saved else None, say)
-    if dry_run:
-        _foresee(detector, dataset, validation, chosen, as_json)
-        return
-    options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say)
+    options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say, worker_timeout)
+    with processes.together(device_of(chosen).type == "cuda", worker_timeout):
+        saved = resume and (out / state.NAME).exists()
+        detector = (
+            catalogue.build(name, dataset.classes) if saved else begin(chosen, dataset.classes, say)
+        )
+        if batch == "auto":
+            chosen = _fitted(chosen, detector, dataset, out if resume else None, say)
+        if dry_run:
+            _foresee(detector, dataset, validation, chosen, as_json)
+            return
+        both = (dataset, validation)
+        best = _run(detector, both, chosen, out, resume, options)
+    if processes.is_first():
+        _tell(best, as_json)
+
+
+def _run(
+    detector: object,
+    data: tuple[Dataset, Dataset | None],
+    recipe: Recipe,
+    out: Path,
+    resume: bool,
+    options: Run,
+) -> Path:
+    from sightline.train.loop import train as run_training
+
     try:
-        best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=options)
+        return run_training(detector, data[0], recipe, out, data[1], resume=resume, run=options)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _tell(best: Path, as_json: bool) -> None:
+    """Print where the best checkpoint is, or that with its figures."""
     if as_json:
         figures = json.loads(best.with_suffix(".json").read_text())["figures"]
         print(json.dumps({"checkpoint": str(best), "figures": figures}))

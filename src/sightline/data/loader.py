@@ -22,7 +22,7 @@ from sightline.data.placement import Picture
 from sightline.data.prefetch import prefetch
 from sightline.data.records import Dataset
 from sightline.data.sampler import Sampler
-from sightline.errors import DatasetError, SightlineError
+from sightline.errors import DatasetError, SightlineError, UsageError
 from sightline.types import Targets
 
 __all__ = ["Loader"]
@@ -58,6 +58,7 @@ class Loader:
         self.waited = 0.0
         self.bad: dict[int, SightlineError] = {}
         self._allowed = 0.0
+        self._slots = range(batch)
         self._lock = threading.Lock()
         self._flips = None if dataset.skeleton is None else dataset.skeleton.flips
         self._donors = np.flatnonzero([e.objects.segments is not None for e in dataset])
@@ -76,16 +77,41 @@ class Loader:
         self._allowed = share
         return self
 
+    def share(self, rank: int, processes: int) -> "Loader":
+        """From now on give only the images of process `rank` of `processes`.
+
+        The parts of all, in order of rank, are the batch of one process: the same images with the
+        same random draws. Raises UsageError (`loader.share`) where `batch` does not divide.
+        """
+        part, rest = divmod(self.sampler.batch, processes)
+        if rest or not 0 <= rank < processes:
+            raise UsageError(
+                f"a batch of {self.sampler.batch} images does not divide among {processes} "
+                f"processes (this is process {rank})",
+                code="loader.share",
+                hint=f"try --batch {max(1, part) * processes}: it counts all processes together",
+            )
+        self._slots = range(rank * part, (rank + 1) * part)
+        return self
+
     def batch(self, step: int, size: int) -> Loaded:
         """Batch `step` (from 0, through all epochs) of size × size pixels, and what is in each.
 
-        Pixels are uint8 RGB, channels last in memory. Boxes are in the batch's pixels. For
-        training in several processes let process r of n take steps r, r + n, r + 2 n, …
+        Pixels are uint8 RGB, channels last in memory. Boxes are in the batch's pixels. After
+        `share` it is this process's part of the batch.
         """
+        return self._draw(step, size, self._slots)
+
+    def whole(self, step: int, size: int) -> Loaded:
+        """Batch `step` with the images of all processes."""
+        return self._draw(step, size, range(self.sampler.batch))
+
+    def _draw(self, step: int, size: int, slots: range) -> Loaded:
         rows = self.sampler.rows(step)
-        pixels = np.empty((len(rows), size, size, 3), np.uint8)
+        pixels = np.empty((len(slots), size, size, 3), np.uint8)
         targets = [
-            self._compose(step, slot, int(row), pixels[slot], []) for slot, row in enumerate(rows)
+            self._compose(step, slot, int(rows[slot]), pixels[place], [])
+            for place, slot in enumerate(slots)
         ]
         return torch.from_numpy(pixels).permute(0, 3, 1, 2), targets
 
@@ -125,7 +151,8 @@ class Loader:
 
     def _what(self, job: tuple[int, int]) -> str:
         """What a job works on, for an error about one that hangs."""
-        names = [self.dataset[int(row)].path.name for row in self.sampler.rows(job[0])]
+        rows = self.sampler.rows(job[0])
+        names = [self.dataset[int(rows[slot])].path.name for slot in self._slots]
         return f"batch {job[0]}: {', '.join(names)} or an image mixed with them"
 
     def _compose(

@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sightline import processes
+
 
 def focal(
     logits: Float[Tensor, "*n"],
@@ -44,3 +46,13 @@ def row_weights(
     answer = torch.ones(shape, device=labels.device)
     answer[rows] = torch.tensor(weights, device=labels.device)[labels]
     return answer[..., None]
+
+
+def normaliser(amount: Tensor) -> Tensor:
+    """What the sums of a batch are divided by: its positives or their weight, at least 1.
+
+    Where several processes learn one batch together it is the mean over them of the whole batch's,
+    so that the mean of their gradients is the gradient of the whole batch.
+    """
+    count = processes.world_size() if processes.joined() else 1
+    return processes.total(amount.detach().float()).clamp(min=1.0) / count

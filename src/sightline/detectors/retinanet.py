@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid, octaves
-from sightline.detectors.losses import focal, row_weights
+from sightline.detectors.losses import focal, normaliser, row_weights
 from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import FPN, Encoder
@@ -115,7 +115,7 @@ class FocalCriterion:
         logits = answers.logits
         matched = torch.stack([self.matcher(answers.anchors, answers.level, t) for t in targets])
         image, anchor = (matched >= 0).nonzero(as_tuple=True)
-        positives = max(1, len(image))
+        positives = normaliser((matched >= 0).sum())
         wanted = torch.zeros_like(logits)
         goals = _goals(targets, matched, image, anchor)
         wanted[image, anchor, goals.labels] = 1.0
@@ -161,13 +161,13 @@ class QualityCriterion:
             quality = bx.iou_pairs(found, goals.boxes)
             wanted = torch.zeros_like(logits)
             wanted[image, anchor, goals.labels] = quality
-            total = quality.sum().clamp(min=1.0)
+            positives, total = normaliser((matched >= 0).sum()), normaliser(quality.sum())
             ignored = matched < BACKGROUND
             if bool(ignored.any()):  # a target that is the score itself asks for nothing
                 wanted[ignored] = logits[ignored].sigmoid()
         weight = row_weights(self.weights, goals.labels, (image, anchor), tuple(matched.shape))
         losses = {
-            "classification": quality_focal(logits, wanted, weight) / max(1, len(image)),
+            "classification": quality_focal(logits, wanted, weight) / positives,
             "box": self.box_weight * ((1 - overlap) * quality.clamp(min=0.1)).sum() / total,
         }
         if teacher is None:
@@ -191,7 +191,7 @@ class QualityCriterion:
         weight = weight[image, anchor]
         found = bx.decode(answers.offsets[image, anchor], answers.anchors[anchor])
         goals = teacher.boxes.view(images, shared, 4)[image, anchor]
-        total = weight.sum().clamp(min=1.0)
+        total = normaliser(weight.sum())
         distance = ((1 - bx.giou(found, goals)) * weight).sum()
         return {
             "lesson": quality_focal(answers.logits[:, :shared], wanted) / total,

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sightline.nets.shared_norm import trained_norm
+
 
 class ConvNorm(nn.Module):
     """k×k convolution without bias, batch norm, activation ("relu", "relu6" or None)."""
@@ -61,7 +63,7 @@ class ConvNorm(nn.Module):
         elif self.frozen:
             y = self._convolve(x, *self.merged())
         else:
-            y = self.norm(self._convolve(x, self.conv.weight, None))
+            y = trained_norm(self.norm, self._convolve(x, self.conv.weight, None))
         if self.activation == "relu":
             return F.relu(y, inplace=True)
         if self.activation == "relu6":

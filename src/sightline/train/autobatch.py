@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sightline import memory
+from sightline import memory, processes
 from sightline.data.loader import Loader
 from sightline.data.records import Dataset
 from sightline.errors import ResourceError
@@ -33,13 +33,15 @@ def fitted(detector: Any, dataset: Dataset, recipe: Recipe, say: Say) -> Recipe:
 
     One step each on 1, 2 and 4 images of the recipe's largest size, on a copy of `detector`; what
     an image takes is the steepest of the differences. At most `LARGEST`, and no more than the data
-    set has images. Raises ResourceError (`resource.out_of_memory`) where not even one image fits,
-    and (`resource.unknown`) where the system does not tell how much memory there is.
+    set has images. Several processes take the smallest of theirs, and together so many times that.
+    Raises ResourceError (`resource.out_of_memory`) where not even one image fits, and
+    (`resource.unknown`) where the system does not tell how much memory there is.
     """
     largest = 1 << (max(1, min(LARGEST, len(dataset))).bit_length() - 1)
     side = max(pixels for _, pixels in recipe.sizes)
     side = int(side * (1 + recipe.size_jitter) / 32 + 0.5) * 32
-    with trial(detector, dataset, dataclasses.replace(recipe, batch=1)) as stepper:
+    alone = dataclasses.replace(recipe, batch=1)
+    with processes.alone(), trial(detector, dataset, alone) as stepper:
         # what is made once (libraries, moments of the optimizer) is no cost of an image
         _step(stepper, dataset, 1, min(64, side))
         room = room_for(stepper)
@@ -52,6 +54,8 @@ def fitted(detector: Any, dataset: Dataset, recipe: Recipe, say: Say) -> Recipe:
             costs[count] = watch.read()
     batch = largest_batch(costs, room, largest)
     each = predicted(costs, batch)
+    if processes.joined():  # as many in each as fit where there is least room
+        batch = round(-processes.most([-batch])[0]) * processes.world_size()
     say(
         f"batch {batch}: a step takes about {size_text(each)} of {size_text(room)} "
         f"({SHARE:.0%} of what is available) at {side}×{side} pixels"
@@ -97,7 +101,7 @@ def room_for(stepper: Stepper) -> int:
                 code="resource.unknown",
                 hint="give --batch a number",
             )
-        free = found
+        free = found // processes.local()[1]
     return int(SHARE * free)
 
 
@@ -142,7 +146,12 @@ class _CudaPeak:
 
 def recorded(out: Path) -> int | None:
     """The batch of the run in `out`, for one that is resumed; None where none is recorded."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        record = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
-        return int(record["recipe"]["batch"])
-    return None
+
+    def read() -> bytes:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+            return b"%d" % record["recipe"]["batch"]
+        return b""
+
+    told = processes.from_first(read)
+    return int(told) if told else None

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from sightline import checkpoint
+from sightline import checkpoint, processes
 from sightline.errors import SightlineError, TrainingDiverged
 from sightline.explain.draw import Style, draw
 from sightline.files import atomic_write, write_json
@@ -48,7 +48,7 @@ class Guard:
         self.stepper, self.feed, self.out, self.say = stepper, feed, out, say
         self._broken = False
         self._waited = 0
-        for name in NAMES:  # of an earlier attempt in this folder
+        for name in NAMES if processes.is_first() else ():  # of an earlier attempt in this folder
             (out / name).unlink(missing_ok=True)
 
     def check(self, at: Progress, batch: Batch, taken: bool) -> None:
@@ -56,12 +56,14 @@ class Guard:
 
         Up to `bad_steps` in a row that are not finite are skipped, with a line that names the
         images. Raises TrainingDiverged after more of them, and for a loss that climbs (`guard`).
+        Among several processes each looks at the images of all, so that they end alike.
         """
         if taken:
             at.bad = 0
             if guard.climbs(at, at.loss, self.stepper.first):
-                raise self._diverged(at, batch, "climb", [])
+                raise self._diverged(at, self.feed.whole(at.step, batch), "climb", [])
             return
+        batch = self.feed.whole(at.step, batch)
         at.bad += 1
         at.skipped += 1
         reason = "gradient" if self.stepper.layers else "loss"
@@ -153,9 +155,10 @@ class Guard:
         }
         report, picture = (self.out / name for name in NAMES)
         try:
-            write_json(report, record, indent=1)
-            if batch is not None:
-                _draw(batch, rows, self.stepper.detector.classes, picture)
+            if processes.is_first():
+                write_json(report, record, indent=1)
+                if batch is not None:
+                    _draw(batch, rows, self.stepper.detector.classes, picture)
         except SightlineError as error:  # a full disk must not hide why the run ended
             self.say(f"the report cannot be written: {error}")
         return TrainingDiverged(
@@ -170,7 +173,7 @@ def blame(stepper: Stepper, batch: Batch) -> list[Suspect]:
     """
     pixels, targets = batch
     answer = []
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), processes.alone():
         for index in range(len(pixels)):
             try:
                 loss = stepper.loss_of(pixels[index : index + 1], targets[index : index + 1])

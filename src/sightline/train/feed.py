@@ -4,13 +4,14 @@ import copy
 import dataclasses
 import itertools
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import cast
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sightline import processes
 from sightline.data.loader import Loader
 from sightline.data.records import Dataset
 from sightline.errors import SightlineError
@@ -44,6 +45,8 @@ class Feed:
             balance=recipe.balance,
         )
         self._lively.skip_bad(recipe.skip_bad)
+        if processes.joined():
+            self._lively.share(processes.rank(), processes.world_size())
         # a shallow copy: both share the sampler and the decoded images
         self._calm = copy.copy(self._lively)
         self._calm.augmentation = calm
@@ -64,6 +67,17 @@ class Feed:
             if fraction >= 1 or is_calm(self.recipe, fraction) is not calm:
                 return
             yield size_at(self.recipe, step, fraction)
+
+    def whole(self, step: int, batch: Batch) -> Batch:
+        """Batch `step` with the images of all processes, where `batch` is this one's part of it."""
+        if not processes.joined():
+            return batch
+        side = batch[0].shape[3]
+        for loader in (self._lively, self._calm):
+            with suppress(SightlineError):
+                if torch.equal(loader.batch(step, side)[0], batch[0]):
+                    return loader.whole(step, side)
+        return batch  # a file has gone since
 
     def sources(self, step: int, pixels: UInt8[Tensor, "B 3 S S"]) -> list[list[str]]:
         """The files that each image of batch `step` was made of, the one in turn first.

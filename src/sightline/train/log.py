@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sightline import processes
 from sightline.errors import SightlineError, SightlineWarning
 from sightline.files import write_text
 
@@ -23,7 +24,8 @@ Row = dict[str, Any]
 class Log:
     """The rows of one run, in `log.jsonl` and `log.csv` of its folder.
 
-    `resume_at` keeps the rows of an earlier run up to that step; None begins anew.
+    `resume_at` keeps the rows of an earlier run up to that step; None begins anew. Of several
+    processes only the first writes.
     """
 
     def __init__(self, folder: Path, resume_at: int | None = None) -> None:
@@ -69,6 +71,8 @@ class Log:
         write_text(self.folder / "log.jsonl", lines)
 
     def _safely(self, write: Any) -> None:
+        if not processes.is_first():
+            return
         try:
             write()
         except (OSError, SightlineError) as error:

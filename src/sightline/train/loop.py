@@ -3,17 +3,17 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sightline import checkpoint
+from sightline import checkpoint, processes
 from sightline.data.records import Dataset
 from sightline.progress import bar, clock_text
-from sightline.train import setup, state
+from sightline.train import ranks, setup, state
 from sightline.train.course import Meter, Progress
 from sightline.train.diverged import Guard
 from sightline.train.estimate import Outlook
@@ -39,6 +39,7 @@ class Run:
     `command` and `manifest` are written down (the manifest's entries into every checkpoint);
     `accept_changes` resumes although recipe, data or threads changed; after `stop_after` minutes
     of this process the run pauses and can be resumed; `say` gets a line for a person now and then.
+    One of several processes waits `worker_timeout` seconds for another at most.
     """
 
     command: str = ""
@@ -46,6 +47,7 @@ class Run:
     accept_changes: bool = False
     stop_after: float | None = None
     say: Callable[[str], None] = _say
+    worker_timeout: float = processes.TIMEOUT
 
 
 def train(
@@ -63,27 +65,43 @@ def train(
     `out` gets best and last checkpoint (averaged weights), the state to resume from, recipe.json,
     log.csv, log.jsonl and curves.png. Without `validation` the last checkpoint is the best. A run
     of steps that is stopped and resumed ends, on a CPU with the same threads, in the same bits as
-    one that was not. SIGINT and SIGTERM finish the step and save, then raise KeyboardInterrupt or
-    SystemExit(143).
+    one that was not. Processes of torchrun learn each batch together, a part each: the first of
+    them holds the folder, and what torchrun started anew resumes. SIGINT and SIGTERM finish the
+    step and save, then raise KeyboardInterrupt or SystemExit(143).
 
     Raises DatasetError (empty, classes that disagree), ResourceError (disk, memory, folder held by
     another process), UsageError (a run is there already, or was another one), TrainingDiverged.
     """
+    if not processes.is_first():
+        run = replace(run, say=lambda line: None)
+    resume = resume or processes.restarts() > 0
     validation = setup.check_data(detector, dataset, validation, run.say)
-    setup.check_folder(out, detector)
-    with locked(out), Stop(None if run.stop_after is None else run.stop_after * 60) as stop:
-        setup.claim(out, resume)
+    cuda = setup.device_of(recipe).type == "cuda"
+    with processes.together(cuda, run.worker_timeout), ExitStack() as held:
+        processes.from_first(lambda: _take(held, out, detector, resume))
+        stop = held.enter_context(Stop(None if run.stop_after is None else run.stop_after * 60))
         with setup.machine(recipe):
             trainer = Trainer(detector, (dataset, validation), recipe, out, run)
-            saved = state.load(out) if resume else None
+            ranks.check_same(trainer.facts())
+            saved = ranks.load_state(out) if resume else None
             if saved is not None:
                 trainer.restore(*saved)
             elif resume:
                 run.say(f"nothing to resume in {out}: beginning anew")
-            setup.write_record(out, trainer.facts(), recipe, run.command, (dataset, validation))
+            if processes.is_first():
+                data = (dataset, validation)
+                setup.write_record(out, trainer.facts(), recipe, run.command, data)
             if not trainer.finished:
                 trainer.run(stop)
         return trainer.conclude(stop)
+
+
+def _take(held: ExitStack, out: Path, detector: Any, resume: bool) -> bytes:
+    """Make the run's folder this process's own, until `held` ends."""
+    setup.check_folder(out, detector)
+    held.enter_context(locked(out))
+    setup.claim(out, resume)
+    return b""
 
 
 class Trainer:
@@ -99,6 +117,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.out, self.options = recipe, out, options
         self.dataset, self.validation = data
+        ranks.share_weights(detector)
         setup.freeze(detector, recipe)
         weigh(detector, class_weights(recipe, self.dataset))
         detector.to(setup.device_of(recipe))
@@ -132,20 +151,22 @@ class Trainer:
             bar(1.0, f"train {self.recipe.model}", self.fraction(at.step)) as shown,
         ):
             self._evaluate_if_due()
-            while not at.finished and not stop.asked:
+            ended = ranks.ended(stop)
+            while not at.finished and not ended:
                 if not self._advance(batches, meter):
                     break
                 shown.to(self.fraction(at.step), f"loss {at.loss:.3f} {at.note()}")
                 if at.step % self.recipe.log_steps == 0:
                     self._report(meter)
-                if not stop.asked:
+                ended = ranks.ended(stop)
+                if not ended:
                     self._evaluate_if_due()
-                    due = meter.since_save() > self.recipe.save_seconds
+                    due = processes.most([meter.since_save()])[0] > self.recipe.save_seconds
                     if due and self.guard.is_fit_to_save(at):
                         self.save()
                         meter.saved()
-        if not stop.asked and not at.finished:
-            at.finished = True
+                    ended = ranks.ended(stop)
+        at.finished = at.finished or not ended
         self._report(meter)
         self.guard.check_weights(at)
         self.save()
@@ -166,10 +187,11 @@ class Trainer:
         self.guard.check(at, batch, taken)
         at.step += 1
         at.size = pixels.shape[3]
-        spent = time.perf_counter() - began
+        spent, waited = processes.most([time.perf_counter() - began, waited])
         at.seconds += spent
-        meter.count(len(pixels), spent, waited)
-        self.outlook.count(at, spent, waited)
+        meter.count(self.recipe.batch, spent, waited)
+        if processes.is_first():
+            self.outlook.count(at, spent, waited)
         return True
 
     def _report(self, meter: Meter) -> None:
@@ -216,6 +238,8 @@ class Trainer:
         self.log.draw()
 
     def _write(self, name: str) -> None:
+        if not processes.is_first():
+            return
         at = self.progress
         manifest = setup.manifest(self.stepper.detector, self.dataset, self.recipe)
         manifest["figures"] = at.figures
@@ -228,7 +252,9 @@ class Trainer:
         self._write("last")
         model = self.stepper.detector.state_dict()
         mean = self.stepper.average.model.state_dict()
-        generators, rest = state.pack_random()
+        generators, rest = ranks.pack_random()
+        if not processes.is_first():
+            return
         tensors = {
             **{f"model/{k}": v for k, v in model.items()},
             **{f"average/{k}": v for k, v in mean.items()},
@@ -256,7 +282,7 @@ class Trainer:
         self.stepper.average.updates = facts["updates"]
         self.stepper.first = facts["first"]
         state.unpack_optimizer(self.stepper.optimizer, tensors)
-        state.unpack_random(tensors, facts["random"])
+        ranks.unpack_random(tensors, facts["random"])
         self.progress = Progress(**facts["progress"])
         self.log = Log(self.out, resume_at=self.progress.step)
         self.options.say(f"resuming {self.out} at step {self.progress.step}")

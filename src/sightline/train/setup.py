@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import os
 import platform
 import random
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightline import __version__, checkpoint
+from sightline import __version__, checkpoint, processes
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, ResourceError, UsageError
 from sightline.files import make_folder, tidy, write_bytes, write_json
@@ -103,14 +104,18 @@ def machine(recipe: Recipe) -> Iterator[None]:
     """Set the threads, treat denormal numbers as zero (slow on CPUs), seed every generator.
 
     Threads and denormals are as before afterwards: a run leaves its process as it found it.
+    Several processes on one machine share its cores, and draw different numbers.
     """
-    threads = torch.get_num_threads()
+    threads, (_, here) = torch.get_num_threads(), processes.local()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    elif here > 1:
+        torch.set_num_threads(max(1, _cores() // here))
     torch.set_flush_denormal(True)
-    torch.manual_seed(recipe.seed)
-    np.random.seed(recipe.seed % 2**32)
-    random.seed(recipe.seed)
+    seed = recipe.seed + processes.rank()
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
     try:
         yield
     finally:
@@ -118,12 +123,26 @@ def machine(recipe: Recipe) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def _cores() -> int:
+    """The cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def device_of(recipe: Recipe) -> torch.device:
-    """Where the recipe trains; UsageError (`usage.device`) where that is not to be had."""
-    if recipe.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Where the recipe trains; UsageError (`usage.device`) where that is not to be had.
+
+    Several processes on one machine have a GPU each.
+    """
+    name = recipe.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    place, here = processes.local()
+    if name == "cuda" and here > 1:
+        name = f"cuda:{place}"
     try:
-        device = torch.device(recipe.device)
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
@@ -179,6 +198,7 @@ def facts(recipe: Recipe, dataset: Dataset, validation: Dataset | None) -> dict[
         "data": dataset.fingerprint(),
         "validation": None if validation is None else validation.fingerprint(),
         "threads": torch.get_num_threads(),
+        "processes": processes.world_size() if processes.joined() else 1,
         "numbers": "bf16" if in_bf16(recipe, device_of(recipe)) else "fp32",
     }
     back: dict[str, Any] = json.loads(json.dumps(value))
@@ -222,6 +242,7 @@ def write_record(
         "data": known["data"],
         "validation": known["validation"],
         "threads": known["threads"],
+        "processes": known["processes"],
         "versions": {
             "sightline": __version__,
             "torch": torch.__version__,

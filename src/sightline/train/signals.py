@@ -34,6 +34,10 @@ class Stop:
         late = self._deadline is not None and time.monotonic() >= self._deadline
         return self.signal is None and (self._paused or late)
 
+    def adopt(self, number: int | None, paused: bool) -> None:
+        """Take over what another process of the run was asked."""
+        self.signal, self._paused = number, paused
+
     def raise_signal(self) -> None:
         """End as the signal says: KeyboardInterrupt for SIGINT, SystemExit(143) for SIGTERM."""
         if self.signal == signal.SIGINT:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from sightline import processes
 from sightline.errors import ResourceError
 from sightline.train import optimizers
 from sightline.train.ema import Average
@@ -59,6 +60,9 @@ class Stepper:
             total = torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
+            if processes.joined():
+                losses = self._shared(losses)
+                total = torch.stack(list(losses.values())).sum()
             gradients = [p.grad for p in self._parameters if p.grad is not None]
             norm = nn.utils.get_total_norm(gradients, foreach=True)
         except (RuntimeError, MemoryError) as error:
@@ -95,6 +99,21 @@ class Stepper:
         """Drop the gradient, and what passes since the last step did to running statistics."""
         self.optimizer.zero_grad(set_to_none=True)
         self._statistics.restore()
+
+    def _shared(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of the whole batch, and its gradient left in the parameters of all processes.
+
+        A parameter that some process did not use has no gradient there; one that none used keeps
+        none, as it would alone.
+        """
+        shown = torch.stack([value.detach().float() for value in losses.values()])
+        used = torch.tensor([float(p.grad is not None) for p in self._parameters])
+        used = processes.total(used)
+        for parameter, count in zip(self._parameters, used.tolist(), strict=True):
+            if count and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        processes.average([shown, *(p.grad for p in self._parameters if p.grad is not None)])
+        return dict(zip(losses, shown.unbind(), strict=True))
 
     def _losses(self, pixels: Tensor, targets: list[Targets]) -> dict[str, Tensor]:
         recipe, size = self.recipe, (pixels.shape[2], pixels.shape[3])

@@ -1,12 +1,15 @@
 """Figures on the validation images, on the way."""
 
 import copy
+import json
 from typing import Any
 
 import torch
 
+from sightline import processes
 from sightline.data.records import Dataset
-from sightline.evaluate import evaluate, predict
+from sightline.evaluate import evaluate
+from sightline.evaluate.sharded import predict_shared
 from sightline.nets.blocks import fold
 from sightline.progress import bar
 from sightline.train.precision import in_bf16
@@ -16,7 +19,8 @@ from sightline.train.recipes import Recipe
 def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, float | None]:
     """AP and its companions of `model` on the validation images, by COCO's rules.
 
-    Runs in bf16 where the training does, and leaves every random generator as it was.
+    Several processes share the images, and all get the same figures. Runs in bf16 where the
+    training does, and leaves every random generator as it was.
     """
     folded = fold(copy.deepcopy(model))
     device = next(folded.parameters()).device
@@ -25,15 +29,17 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
         torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe, device)),
         bar(len(validation), "evaluate") as shown,
     ):
-        results = predict(
+        results = predict_shared(
             folded,  # type: ignore[arg-type]
             validation,
             device=device,
             progress=lambda done, _: shown.to(done),
         )
-    report = evaluate(validation, results).to_json()
-    return {
-        key: value
-        for key, value in report.items()
-        if value is None or isinstance(value, int | float)
-    }
+
+    def figures() -> bytes:
+        report = evaluate(validation, results).to_json()
+        plain = {k: v for k, v in report.items() if v is None or isinstance(v, int | float)}
+        return json.dumps(plain).encode()
+
+    told: dict[str, float | None] = json.loads(processes.from_first(figures))
+    return told

@@ -1,0 +1,83 @@
+"""Several processes run a detector over one data set: process r of n takes images r, r + n, …"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from sightline import processes
+from sightline.data.records import Dataset
+from sightline.evaluate.predict import predict
+from sightline.pipeline import Detector
+from sightline.types import Detections
+
+TENSORS = ("boxes", "scores", "labels", "region", "keypoints")
+
+
+def predict_shared(
+    detector: Detector,
+    dataset: Dataset,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Detections]:
+    """`predict` by all processes that have met: every image by one of them, each gets all answers.
+
+    Alone it is `predict`. `progress` hears of this process's own part, as if it were all.
+    """
+    if not processes.joined():
+        return predict(detector, dataset, device=device, progress=progress)
+    number = processes.world_size()
+    part = replace(dataset, examples=dataset.examples[processes.rank() :: number])
+
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress(min(len(dataset), done * number), len(dataset))
+
+    own = predict(detector, part, device=device, progress=told)
+    parts = [unpack(message) for message in processes.gathered(pack(own))]
+    return [parts[i % number][i // number] for i in range(len(dataset))]
+
+
+def pack(found: Sequence[Detections]) -> bytes:
+    """Detections as one message; masks as bits."""
+    tensors: dict[str, Tensor] = {}
+    facts = []
+    for i, one in enumerate(found):
+        for name in TENSORS:
+            value = getattr(one, name)
+            if value is not None:
+                tensors[f"{i}/{name}"] = value.cpu().contiguous()
+        if one.masks is not None:
+            tensors[f"{i}/masks"] = torch.from_numpy(np.packbits(one.masks.cpu().numpy()))
+        shape = None if one.masks is None else list(one.masks.shape)
+        facts.append([one.size, one.classes, one.category_ids, shape])
+    text = json.dumps(facts).encode()
+    return len(text).to_bytes(8, "little") + text + safetensors.torch.save(tensors)
+
+
+def unpack(message: bytes) -> list[Detections]:
+    """What `pack` was given."""
+    end = 8 + int.from_bytes(message[:8], "little")
+    tensors = safetensors.torch.load(message[end:])
+    answer = []
+    for i, (size, classes, ids, shape) in enumerate(json.loads(message[8:end])):
+        parts = {name: tensors.get(f"{i}/{name}") for name in TENSORS}
+        masks = None
+        if shape is not None:
+            bits = np.unpackbits(tensors[f"{i}/masks"].numpy(), count=int(np.prod(shape)))
+            masks = torch.from_numpy(bits.astype(bool).reshape(shape))
+        answer.append(
+            Detections(
+                **parts,  # type: ignore[arg-type]
+                size=(size[0], size[1]),
+                classes=tuple(classes),
+                category_ids=None if ids is None else tuple(ids),
+                masks=masks,
+            )
+        )
+    return answer
