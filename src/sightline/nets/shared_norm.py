@@ -29,7 +29,7 @@ def trained_norm(norm: nn.Module, x: Float[Tensor, "B C H W"]) -> Float[Tensor, 
     if not (isinstance(norm, nn.BatchNorm2d) and norm.training and processes.joined()):
         y: Tensor = norm(x)
         return y
-    wide = x.float()
+    wide = x if x.dtype == torch.float64 else x.float()
     count = wide.new_tensor(wide.numel() / wide.shape[1])
     own = torch.cat([wide.sum((0, 2, 3)), count[None]])
     sums = _total(own)
