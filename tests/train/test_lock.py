@@ -1,5 +1,6 @@
 """One trainer a folder, however the one before ended."""
 
+import json
 import multiprocessing
 import os
 import sys
@@ -96,3 +97,33 @@ def test_of_many_starters_one_gets_in(tmp_path: Path) -> None:
         starter.join()
     assert [starter.exitcode for starter in starters] == [0, 0, 0, 0]
     assert most.value == 1
+
+
+def test_a_run_that_torchrun_began_anew_takes_the_folder_from_its_last_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / lock.NAME
+    elsewhere = {"pid": 7, "host": "another", "born": None, "run": "job-3", "attempt": 1}
+    monkeypatch.setenv("RANK", "0")
+    for run, attempt, taken in (("job-3", 2, True), ("job-3", 1, False), ("job-4", 2, False)):
+        path.write_text(json.dumps(elsewhere))
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", run)
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(attempt))
+        if taken:
+            with locked(tmp_path):
+                assert lock._holder(path)["attempt"] == 2
+        else:
+            with pytest.raises(ResourceError, match="another"), locked(tmp_path):
+                pass
+
+
+def test_runs_without_a_name_are_not_taken_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = {"pid": 7, "host": "another", "born": None, "run": "none", "attempt": 0}
+    (tmp_path / lock.NAME).write_text(json.dumps(elsewhere))
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    with pytest.raises(ResourceError, match="another"), locked(tmp_path):
+        pass

@@ -122,11 +122,17 @@ def report(error: Exception) -> int:
         return 2
     known = typed(error)
     if known is not None:
-        print(f"error: {plain(str(known))}", file=sys.stderr)
+        print(f"error: {_who()}{plain(str(known))}", file=sys.stderr)
         return known.exit_status
     name, text = type(error).__name__, plain(str(error))
     print(f"error: this is a bug of sightline ({name}: {text}); {ISSUES}", file=sys.stderr)
     return 1
+
+
+def _who() -> str:
+    """Which of several processes speaks."""
+    several = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    return f"process {os.environ['RANK']}: " if several else ""
 
 
 def typed(error: Exception) -> SightlineError | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sightline import processes
+
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
     from sightline.types import Detections
@@ -41,7 +43,10 @@ def evaluate(
         bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
     ] = False,
 ) -> None:
-    """Measure a model on labelled images: COCO's AP and AR, in all and for each class."""
+    """Measure a model on labelled images: COCO's AP and AR, in all and for each class.
+
+    Processes of torchrun share the images; the first of them tells the figures.
+    """
     dataset = _open(data, split, annotations, images, on_bad)
     if detections is not None:
         from sightline.data.checks import mode
@@ -50,6 +55,8 @@ def evaluate(
         results = from_results(detections, dataset, on_bad=mode(on_bad, "--on-bad"))
     else:
         results = _predict(dataset, model, bf16, threads)
+    if not processes.is_first():
+        return
     from sightline.evaluate import evaluate as judge
 
     report = judge(dataset, results)
@@ -92,12 +99,12 @@ def _open(
 def _predict(dataset: Dataset, model: str, bf16: bool, threads: int | None) -> list[Detections]:
     """All answers of the model above its own threshold, with a bar."""
     from sightline.cli.detect import prepare
-    from sightline.evaluate import predict
+    from sightline.evaluate.sharded import predict_shared
     from sightline.progress import bar
 
     ready = prepare(model, None, bf16, threads)
-    with bar(len(dataset), "images") as shown:
-        return predict(ready.detector, dataset, progress=lambda done, _: shown.to(done))
+    with processes.together(), bar(len(dataset), "images") as shown:
+        return predict_shared(ready.detector, dataset, progress=lambda done, _: shown.to(done))
 
 
 def _write(out: Path, dataset: Dataset, results: list[Detections], figures: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sightline import processes
 from sightline.errors import ResourceError
 from sightline.files import refuse
 
@@ -68,10 +69,21 @@ def _stale(path: Path, sure: bool) -> bool:
         except OSError:
             return False
     if holder.get("host") != socket.gethostname():
-        return False
+        return _restarted(holder)
     try:
         return sure or not _alive(int(holder["pid"]), holder["born"])
     except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _restarted(holder: dict[str, Any]) -> bool:
+    """Whether torchrun stopped the holder, a process of this run on another machine, and began
+    the run anew: it does so only once all processes of the attempt before are gone.
+    """
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    try:
+        return run != "none" and holder["run"] == run and holder["attempt"] < processes.restarts()
+    except (KeyError, TypeError):
         return False
 
 
@@ -86,7 +98,13 @@ def _refuse(path: Path) -> NoReturn:
 
 
 def _sign(handle: int) -> None:
-    me = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid())}
+    me = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "born": _born(os.getpid()),
+        "run": os.environ.get("TORCHELASTIC_RUN_ID"),
+        "attempt": processes.restarts(),
+    }
     os.ftruncate(handle, 0)
     os.write(handle, (json.dumps(me) + "\n").encode())
     os.fsync(handle)
