@@ -18,10 +18,16 @@ BACKBONE = Path("weights") / "mobilenet_v2_imagenet.safetensors"
 def trained(shared: Path, data: str, start: str, out: Path) -> tuple[dict[str, Any], float]:
     """The figures on val of the best checkpoint, and how many minutes it all took."""
     began = time.perf_counter()
-    options = ["--start", start, "--minutes", str(MINUTES), "--set", "evaluate_every=0.2"]
+    command = [sys.executable, "-m", "sightline", "train", str(shared / "data" / data)]
+    options = {
+        "--model": "retinanet_mobilenet_v2",
+        "--start": start,
+        "--minutes": str(MINUTES),
+        "--out": str(out),
+        "--set": "evaluate_every=0.2",
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "sightline", "train", str(shared / "data" / data)]
-        + ["--model", "retinanet_mobilenet_v2", "--out", str(out), "--json", *options],
+        [*command, "--json", *(word for pair in options.items() for word in pair)],
         capture_output=True,
         text=True,
         check=False,
