@@ -16,7 +16,8 @@ from numpy import ndarray
 from sightline.data.checks import OnBad
 from sightline.data.open import open_dataset, splits
 from sightline.data.records import Dataset, Example
-from sightline.data.split import NOTHING, divide, merge
+from sightline.data.split import divide
+from sightline.data.units import NOTHING, merge
 from sightline.errors import DatasetError, SightlineWarning, UsageError
 
 __all__ = ["Deviation", "Division", "divide_dataset", "gather", "group_by_name"]
@@ -59,13 +60,13 @@ class Division:
         ]
 
     @property
-    def images(self) -> Int[ndarray, "K+1 S"]:
-        """How many images of each split show each class; last those without objects."""
+    def images(self) -> Int[ndarray, "rows S"]:
+        """How many images of each split show each class, a row each; last those without objects."""
         return self._tables[0]
 
     @property
-    def objects(self) -> Int[ndarray, "K+1 S"]:
-        """How many objects of each class each split has, crowds not counted."""
+    def objects(self) -> Int[ndarray, "rows S"]:
+        """How many objects of each class each split has, in the same rows, crowds not counted."""
         return self._tables[1]
 
     @cached_property

@@ -10,38 +10,22 @@ image cannot be parted. Where we depart from it:
   images make up for them.
 - A class's units are dealt evenly in the order of how many objects of it they hold, where the
   paper fills the split that wants most first: so objects are spread as well as images.
-- Splits have a fixed number of images; what rounding leaves over in one class is carried into the
-  next, as error diffusion does with grey levels.
+- Splits have a fixed number of images; what dealing one class leaves uneven in their sizes and in
+  the other classes is made good by the next, as error diffusion does with grey levels.
 - No split goes without a class that has a unit for each of them, as far as there is room.
 - Ties are settled by a hash of seed and file name, so that the answer depends neither on the order
   of the images nor on any machine's generator of random numbers.
 """
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from sightline.data.units import Unit, lot, merge, units_of
 from sightline.errors import DatasetError, UsageError
-
-NOTHING = -1
-"""The class of images without objects, which are spread like any other."""
 
 SLACK = 1e-6
 """By how much ratios may miss 1, or two wishes differ and still be a tie."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Images that stay together: their rows, and for each class how many of them show it and how
-    many objects of it they hold. `draw` is its number in every tie.
-    """
-
-    rows: tuple[int, ...]
-    images: Mapping[int, int]
-    objects: Mapping[int, int]
-    draw: int
 
 
 def divide(
@@ -61,7 +45,7 @@ def divide(
     UsageError as `check_ratios`; DatasetError `split.too_few` with fewer units than splits.
     """
     check_ratios(ratios)
-    units = _units(contents, names, seed, merge(groups, len(names)))
+    units = units_of(contents, names, seed, merge(groups, len(names)))
     if len(units) < len(ratios):
         raise DatasetError(
             f"{len(names)} images, of which {len(units)} can be parted, are too few for "
@@ -93,29 +77,6 @@ def check_ratios(ratios: Mapping[str, float]) -> None:
         raise refuse(f"the ratios sum to {total:.6g}, not to 1")
 
 
-def merge(groups: Iterable[Sequence[int]], count: int) -> list[list[int]]:
-    """All rows of 0 … count − 1 in groups that share none, rows and groups ascending.
-
-    Groups that have a row in common become one; rows of no group stand alone.
-    """
-    parents = list(range(count))
-
-    def root(row: int) -> int:
-        while parents[row] != row:
-            parents[row] = parents[parents[row]]
-            row = parents[row]
-        return row
-
-    for group in groups:
-        for row in group[1:]:
-            low, high = sorted((root(group[0]), root(row)))
-            parents[high] = low
-    members: dict[int, list[int]] = {}
-    for row in range(count):
-        members.setdefault(root(row), []).append(row)
-    return list(members.values())
-
-
 def fair(ratios: Sequence[float], total: int) -> list[float]:
     """`total` shared out by `ratios`, but at least 1 to each where `total` allows it."""
     least = 1.0 if total >= len(ratios) else 0.0
@@ -132,32 +93,15 @@ def fair(ratios: Sequence[float], total: int) -> list[float]:
         low |= short
 
 
-def _hash(seed: int, *words: str) -> int:
-    text = "\0".join((str(seed), *words)).encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-
-
-def _units(
-    contents: Sequence[Mapping[int, int]],
-    names: Sequence[str],
-    seed: int,
-    groups: Sequence[Sequence[int]],
-) -> list[Unit]:
-    units = []
-    for rows in groups:
-        images: Counter[int] = Counter()
-        objects: Counter[int] = Counter()
-        for row in rows:
-            found = {label: count for label, count in contents[row].items() if count}
-            images.update((found or {NOTHING: 0}).keys())
-            objects.update(found)
-        draw = _hash(seed, min(names[row] for row in rows))
-        units.append(Unit(tuple(rows), images, objects, draw))
-    return units
+def _within(value: float, bound: float) -> float:
+    return max(-bound, min(bound, value))
 
 
 class _Dealer:
-    """The state of one division; splits are numbered in the order of the ratios."""
+    """The state of one division; splits are numbered in the order of the ratios.
+
+    `drifts` are the images of each class that a split is short of its part of those dealt so far.
+    """
 
     def __init__(self, units: Sequence[Unit], ratios: Mapping[str, float], seed: int) -> None:
         self.units, self.names, self.seed = units, list(ratios), seed
@@ -175,6 +119,7 @@ class _Dealer:
             for label, count in images.items()
         }
         self.owed = {label for label in images if self.left[label] >= len(parts)}
+        self.drifts = {label: [0.0] * len(parts) for label in images}
         self.holders = {label: [0] * len(parts) for label in images}
         self.lacks = [len(self.owed)] * len(parts)  # owed classes that a split can still get
         total = sum(len(unit.rows) for unit in units)
@@ -188,7 +133,7 @@ class _Dealer:
         whole = [math.floor(share + SLACK) for share in shares]
         order = sorted(
             range(len(shares)),
-            key=lambda j: (round(whole[j] - shares[j], 6), _hash(self.seed, "room", self.names[j])),
+            key=lambda j: (round(whole[j] - shares[j], 6), lot(self.seed, "room", self.names[j])),
         )
         for j in order[: total - sum(whole)]:
             whole[j] += 1
@@ -210,7 +155,7 @@ class _Dealer:
             for label in self.units[i].images:
                 members.setdefault(label, []).append(i)
         while waiting:
-            label = min(waiting, key=lambda c: (waiting[c], _hash(self.seed, "class", str(c))))
+            label = min(waiting, key=lambda c: (waiting[c], lot(self.seed, "class", str(c))))
             hand = [i for i in members[label] if self.places[i] is None]
             self._deal_class(label, hand)
             for i in hand:
@@ -229,11 +174,14 @@ class _Dealer:
         for i in hand:
             size = units[i].images[label]
             dealt += size
-            half = size / 2
             behind = [
-                p * dealt - g + max(-half, min(half, d))
+                p * dealt - g + _within(d, size / 2)
                 for p, g, d in zip(pace, got, drift, strict=True)
             ]
+            for other in units[i].images:
+                if other != label:
+                    for j, d in enumerate(self.drifts[other]):
+                        behind[j] += _within(d, size / 2) / 2
             place = self._choose(units[i], behind)
             got[place] += size
             self._place(i, place)
@@ -247,7 +195,7 @@ class _Dealer:
             roomy = max(self.room[j] for j in best)
             best = [j for j in best if self.room[j] == roomy]
         if len(best) > 1:
-            best.sort(key=lambda j: _hash(self.seed, str(unit.draw), self.names[j]))
+            best.sort(key=lambda j: lot(self.seed, str(unit.draw), self.names[j]))
         return best[0]
 
     def _allowed(self, unit: Unit) -> list[int]:
@@ -284,7 +232,10 @@ class _Dealer:
         self.room[place] -= len(unit.rows)
         self.given[place] += len(unit.rows)
         for label, count in unit.images.items():
-            held = self.holders[label]
+            drift, held = self.drifts[label], self.holders[label]
+            for j, share in enumerate(self.shares):
+                drift[j] += share * count
+            drift[place] -= count
             self.wanted[label][place] -= count
             self.left[label] -= 1
             held[place] += 1
