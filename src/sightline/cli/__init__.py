@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import sightline
-from sightline.cli import check, convert, demo, detect, evaluate, lr_find, models, train
+from sightline.cli import check, convert, demo, detect, evaluate, lr_find, models, split, train
 from sightline.errors import ResourceError, SightlineError, SightlineWarning
 
 BROKEN_PIPE = 141
@@ -53,6 +53,7 @@ app.command(short_help="Find things in your images.")(detect.detect)
 app.command(short_help="Measure a model on labelled images.")(evaluate.evaluate)
 app.command(short_help="Teach a model your own classes.")(train.train)
 app.command(short_help="Write a data set in another format.")(convert.convert)
+app.command(short_help="Divide a data set into train, val, test.")(split.split)
 app.command(short_help="Find what is wrong with labelled images.")(check.check)
 app.command("lr-find", short_help="Find a learning rate to train with.")(lr_find.lr_find)
 app.command(short_help="List the models and their weights.")(models.models)

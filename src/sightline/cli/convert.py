@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sightline.cli.evaluate import ON_BAD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sightline.data import Dataset
+    from sightline.data.formats import Losses
 
 SOURCE = "Folder of images and labels: COCO, Pascal VOC, YOLO or CSV, recognised by itself."
 TO = "Format to write: coco, voc, yolo or csv."
@@ -34,19 +40,33 @@ def convert(
     """Write a data set in another format, and say what that format cannot hold."""
     from sightline.data import open_dataset, splits
     from sightline.data.checks import mode
-    from sightline.data.convert import convert as write
-    from sightline.progress import bar
 
     how = mode(on_bad, "--on-bad")
     names = (split,) if split is not None else (splits(source) or (None,))
     datasets = [open_dataset(source, name, on_bad=how) for name in names]
-    count = len({example.path for dataset in datasets for example in dataset})
-    with bar(count, "images") as shown:
-        losses = write(datasets, out, to, images, strict, shown.to)  # type: ignore[arg-type]
+    count, losses = write(datasets, out, to, images, strict)
     if as_json:
         answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}
         print(json.dumps(answer, allow_nan=False))
         return
     print(f"{count:,} images in {out}, as {to}")
+    say(losses, to)
+
+
+def write(
+    datasets: Sequence[Dataset], out: Path, to: str, images: str, strict: bool = False
+) -> tuple[int, Losses]:
+    """Convert data sets with a bar; how many images they have, and what the format cannot hold."""
+    from sightline.data.convert import convert as run
+    from sightline.progress import bar
+
+    count = len({example.path for dataset in datasets for example in dataset})
+    with bar(count, "images") as shown:
+        losses = run(datasets, out, to, images, strict, shown.to)  # type: ignore[arg-type]
+    return count, losses
+
+
+def say(losses: Losses, to: str) -> None:
+    """Print what the format `to` cannot hold, where there is something."""
     if losses:
         print(f"what {to} cannot hold:\n{losses.table()}")

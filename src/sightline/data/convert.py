@@ -82,7 +82,8 @@ def _apart(datasets: Sequence[Dataset]) -> list[Dataset]:
     return answer
 
 
-def _check(datasets: Sequence[Dataset], out: Path) -> None:
+def check_empty(out: Path) -> None:
+    """DatasetError `convert.not_empty` where `out` is more than a new or an empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(
             "there is something already",
@@ -90,6 +91,10 @@ def _check(datasets: Sequence[Dataset], out: Path) -> None:
             path=out,
             hint="name a new or an empty folder",
         )
+
+
+def _check(datasets: Sequence[Dataset], out: Path) -> None:
+    check_empty(out)
     first = datasets[0]
     for dataset in datasets[1:]:
         same = (dataset.classes, dataset.category_ids) == (first.classes, first.category_ids)

@@ -60,6 +60,11 @@ def open_dataset(
     return dataset
 
 
+def format_of(folder: Path | str) -> str:
+    """The format of a data set, "coco", "voc", "yolo" or "csv"; DatasetError where it is none."""
+    return _recognise(_entrance(Path(folder), None)[0])
+
+
 def splits(folder: Path | str) -> tuple[str, ...]:
     """The names of a folder's splits, train first; none where its images are not divided."""
     root = _entrance(Path(folder), None)[0]

@@ -1,6 +1,7 @@
 """Where each image of a conversion goes, and copying it there."""
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from sightline.data.records import Dataset, Example
+from sightline.data.yolo_yaml import SPLITS as YOLO_SPLITS
+from sightline.errors import UsageError
 from sightline.files import atomic_write, make_folder, refuse
 
 ImageMode = Literal["copy", "link", "none"]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""Names of splits that every file system can hold, and every label format."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,23 @@ def plan(datasets: Sequence[Dataset]) -> list[Part]:
             names.append(name + end)
         parts.append(Part(dataset.split, dataset, tuple(names)))
     return parts
+
+
+def check_split_names(names: Sequence[str], to: str) -> None:
+    """UsageError `split.name` where a name cannot be a file's, or is none that YOLO knows."""
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} cannot be the name of a split",
+                code="split.name",
+                hint="letters, digits, - and _ make one",
+            )
+        if to == "yolo" and name not in YOLO_SPLITS:
+            raise UsageError(
+                f"YOLO has no split {name!r}",
+                code="split.name",
+                hint=f"its splits are {', '.join(YOLO_SPLITS)}; --to coco and voc hold any",
+            )
 
 
 def place_image(source: Path, goal: Path, mode: ImageMode) -> None:

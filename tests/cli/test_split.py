@@ -1,0 +1,144 @@
+"""`sightline split` as a user meets it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from folders import draw, yolo_folder
+from sightline.cli import main
+from sightline.data import open_dataset, splits
+from sightline.errors import SightlineWarning
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["split", *arguments])
+    return int(stop.value.code or 0)
+
+
+def pictures(root: Path, count: int = 10, **more: str | None) -> Path:
+    """A YOLO folder of cats, and a dog in every second image."""
+    line = "{} 0.5 0.5 0.2 0.4\n"
+    labels = {
+        f"v{i // 2}_{i % 2}": line.format(0) + (line.format(1) if i % 2 else "")
+        for i in range(count)
+    }
+    return yolo_folder(root, None, **labels, **more)
+
+
+def test_a_folder_of_its_own_and_how_to_do_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = pictures(tmp_path / "in"), tmp_path / "out"
+    before = sorted(path.name for path in source.rglob("*"))
+    assert run(str(source), "--out", str(out), "--seed", "3", "--no-similar") == 0
+    told = capsys.readouterr().out
+    assert "its splits (train) were taken together" in told
+    assert "train: 8 images, 80.0%" in told and "val: 2 images, 20.0%" in told
+    assert "farthest from its ratio: " in told and "10 images in" in told
+    assert splits(out) == ("train", "val")
+    record = json.loads((out / "split.json").read_text())
+    for name, files in record["files"].items():
+        part = open_dataset(out, name)
+        assert sorted(e.path.name for e in part) == sorted(Path(file).name for file in files)
+        assert all((source / file).is_file() for file in files)
+        originals = {Path(file).stem: (source / file).read_bytes() for file in files}
+        assert {e.path.stem: e.path.read_bytes() for e in part} == originals
+    assert record["seed"] == 3 and record["ratios"] == {"train": 0.8, "val": 0.2}
+    assert record["source"]["fingerprint"] == open_dataset(source).fingerprint()
+    assert record["classes"]["dog"] == {"images": [4, 1], "objects": [4, 1]}
+    assert sorted(path.name for path in source.rglob("*")) == before
+    again = tmp_path / "again"
+    assert run(str(source), "--out", str(again), "--seed", "3", "--no-similar") == 0
+    assert (again / "split.json").read_bytes() == (out / "split.json").read_bytes()
+
+
+def test_json_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = [str(pictures(tmp_path / "in")), "--out", str(out), "--to", "coco", "--json"]
+    assert run(*arguments, "--ratios", "a=1/2, b=0.5", "--images", "link", "--no-similar") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert told["images"] == {"a": 5, "b": 5} and told["format"] == "coco"
+    assert told["losses"] == {} and told["groups"] == 0
+    assert sorted(splits(out)) == ["a", "b"]
+
+
+def test_groups_by_name_and_by_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = pictures(tmp_path / "in"), tmp_path / "out"
+    chance = np.random.default_rng(0)
+    for path in sorted((source / "images" / "train").iterdir()):
+        coarse = chance.integers(0, 255, (5, 7, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((60, 40), Image.Resampling.BICUBIC).save(path)
+    twins = [source / "images/train" / name for name in ("v0_0.jpg", "v4_1.jpg")]
+    twins[1].write_bytes(twins[0].read_bytes())
+    common = [str(source), "--ratios", "train=0.6,val=0.2,test=0.2", "--json"]
+    assert run(*common, "--out", str(out), "--group-by", r"(v\d+)_") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["groups"], told["grouped_images"]) == (4, 10)
+    files = json.loads((out / "split.json").read_text())["files"]
+    videos = {name: {Path(f).name.split("_")[0] for f in listed} for name, listed in files.items()}
+    assert sum(map(len, videos.values())) == 5
+    assert any({"v0", "v4"} <= found for found in videos.values())
+    assert run(*common, "--out", str(tmp_path / "b"), "--no-similar") == 0
+    assert json.loads(capsys.readouterr().out)["groups"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["--ratios", "train=0.8,val=0.3"], 2, "[split.ratio]"),
+        (["--ratios", "train=0.8,val=-0.2,test=0.4"], 2, "[split.ratio]"),
+        (["--ratios", "train=1"], 2, "[split.ratio]"),
+        (["--ratios", "train=0.8,val"], 2, "[split.ratio]"),
+        (["--ratios", "train=1/0,val=1"], 2, "[split.ratio]"),
+        (["--ratios", "train=nan,val=1"], 2, "[split.ratio]"),
+        (["--ratios", "train=0.5,Train=0.5"], 2, "[split.name]"),
+        (["--ratios", "train=0.5,other=0.5"], 2, "[split.name]"),
+        (["--ratios", "train=0.5,../up=0.5", "--to", "coco"], 2, "[split.name]"),
+        (["--ratios", "=0.5,b=0.5", "--to", "coco"], 2, "[split.name]"),
+        (["--to", "csv"], 2, "[split.format]"),
+        (["--to", "paper"], 2, "[split.format]"),
+        (["--images", "move"], 2, "[usage.images]"),
+        (["--on-bad", "cry"], 2, "--on-bad"),
+        (["--group-by", "("], 2, "[split.pattern]"),
+        (["--group-by", "^images"], 4, "[split.too_few]"),
+    ],
+)
+def test_calls_that_make_no_sense(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    told: str,
+) -> None:
+    source, out = pictures(tmp_path / "in", 4), tmp_path / "out"
+    assert run(str(source), "--out", str(out), "--no-similar", *arguments) == status
+    assert told in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_nothing_is_overwritten_and_csv_asks_for_a_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = pictures(tmp_path / "in", 4), tmp_path / "out"
+    draw(out / "mine.png")
+    assert run(str(source), "--out", str(out)) == 4
+    assert "[convert.not_empty]" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["mine.png"]
+    draw(tmp_path / "csv" / "images" / "a.jpg")
+    (tmp_path / "csv" / "labels.csv").write_text("file,label,x1,y1,x2,y2\na.jpg,cat,1,1,9,9\n")
+    assert run(str(tmp_path / "csv"), "--out", str(tmp_path / "new")) == 2
+    assert "csv holds no splits" in capsys.readouterr().err
+
+
+def test_a_class_of_too_few_images_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = pictures(tmp_path / "in", 2, c="0 0.5 0.5 0.2 0.4\n", d=None)
+    with pytest.warns(SightlineWarning, match="too few images to be in every split: dog;"):
+        assert run(str(source), "--out", str(tmp_path / "out"), "--no-similar") == 0
+    assert "(no objects)" in capsys.readouterr().out
