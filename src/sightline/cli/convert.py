@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from sightline.data import Dataset
     from sightline.data.formats import Losses
 
-SOURCE = "Folder of images and labels: COCO, Pascal VOC, YOLO or CSV, recognised by itself."
-TO = "Format to write: coco, voc, yolo or csv."
+KNOWN = "coco, voc, yolo, csv, labelme or labelstudio"
+SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
+TO = f"Format to write: {KNOWN}."
+FROM = f"Format of the source, where a folder could be two: {KNOWN}."
+OVERWRITE = "Replace the folder, if all in it was written by an earlier convert."
 IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
 
 
@@ -25,11 +29,16 @@ def convert(
     source: Annotated[Path, typer.Argument(help=SOURCE)],
     to: Annotated[str, typer.Option(help=TO)],
     out: Annotated[Path, typer.Option(help="New or empty folder to write into.")],
+    source_format: Annotated[
+        str | None,
+        typer.Option("--from", help=FROM, show_default="recognised"),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Only this split.", show_default="all of them")
     ] = None,
     images: Annotated[str, typer.Option(help=IMAGES)] = "copy",
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE)] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop where the format cannot hold everything.")
     ] = False,
@@ -42,9 +51,14 @@ def convert(
     from sightline.data.checks import mode
 
     how = mode(on_bad, "--on-bad")
-    names = (split,) if split is not None else (splits(source) or (None,))
-    datasets = [open_dataset(source, name, on_bad=how) for name in names]
-    count, losses = write(datasets, out, to, images, strict)
+    names = (split,) if split is not None else (splits(source, source_format) or (None,))
+    with TemporaryDirectory(prefix="sightline-") as folder:
+        unpack = None if images == "none" else Path(folder)  # for images inside label files
+        datasets = [
+            open_dataset(source, name, on_bad=how, format=source_format, unpack=unpack)
+            for name in names
+        ]
+        count, losses = write(datasets, out, to, images, strict, overwrite)
     if as_json:
         answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}
         print(json.dumps(answer, allow_nan=False))
@@ -54,7 +68,12 @@ def convert(
 
 
 def write(
-    datasets: Sequence[Dataset], out: Path, to: str, images: str, strict: bool = False
+    datasets: Sequence[Dataset],
+    out: Path,
+    to: str,
+    images: str,
+    strict: bool = False,
+    overwrite: bool = False,
 ) -> tuple[int, Losses]:
     """Convert data sets with a bar; how many images they have, and what the format cannot hold."""
     from sightline.data.convert import convert as run
@@ -62,7 +81,7 @@ def write(
 
     count = len({example.path for dataset in datasets for example in dataset})
     with bar(count, "images") as shown:
-        losses = run(datasets, out, to, images, strict, shown.to)  # type: ignore[arg-type]
+        losses = run(datasets, out, to, images, strict, shown.to, overwrite)  # type: ignore[arg-type]
     return count, losses
 
 

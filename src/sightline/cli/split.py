@@ -51,8 +51,8 @@ def split(
     """
     from sightline.data import splits
     from sightline.data.checks import mode
-    from sightline.data.convert import check_empty
-    from sightline.data.division import divide_dataset, gather
+        from sightline.data.division import divide_dataset, gather
+    from sightline.data.formats.output import check_output
     from sightline.data.split import check_ratios
     from sightline.files import write_json
 
@@ -60,7 +60,7 @@ def split(
     parts = ratios_of(ratios)
     check_ratios(parts)
     to = _format(source, to, list(parts))
-    check_empty(out)
+    check_output(out, [], overwrite=False)
     old = splits(source)
     dataset = gather(source, how)
     division = divide_dataset(dataset, parts, seed, _groups(dataset, similar, group_by))

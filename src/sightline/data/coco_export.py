@@ -61,7 +61,10 @@ def _rows(objects: Objects, dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _categories(dataset: Dataset) -> list[dict[str, Any]]:
-    """The classes; those whose objects have keypoints get the skeleton, limbs counted from 1."""
+    """The classes; those whose objects have keypoints get the skeleton, limbs counted from 1.
+
+    Where no object has any, all classes get it: a split must not lose what the others have.
+    """
     pointed: set[int] = set()
     for example in dataset:
         points = example.objects.keypoints
@@ -70,7 +73,7 @@ def _categories(dataset: Dataset) -> list[dict[str, Any]]:
     rows = []
     for label, (key, name) in enumerate(zip(dataset.category_ids, dataset.classes, strict=True)):
         row: dict[str, Any] = {"id": key, "name": name}
-        if dataset.skeleton is not None and (label in pointed or len(dataset.classes) == 1):
+        if dataset.skeleton is not None and (label in pointed or not pointed):
             row.update(_skeleton(dataset.skeleton))
         rows.append(row)
     return rows

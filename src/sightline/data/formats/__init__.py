@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.formats import writers
+from sightline.data.formats.label_studio import (
+    LABEL_STUDIO_HOLDS,
+    write_label_studio_folder,
+)
+from sightline.data.formats.labelme import LABELME_HOLDS, write_labelme_folder
 from sightline.data.formats.losses import KINDS, Losses, count
 from sightline.data.formats.plan import Part
 
@@ -19,18 +24,24 @@ class Format:
     """How one format is written.
 
     `holds` are the kinds of `KINDS` that come back when it is read; `images` is the folder of the
-    images, where {split} stands for the split's name.
+    images, where {split} stands for the split's name. `check` raises DatasetError where something
+    cannot be written at all; it is called before anything is.
     """
 
     write: Callable[[Sequence[Part], Path], None]
     holds: frozenset[str]
     images: str
+    check: Callable[[Sequence[Part]], None] = lambda parts: None
 
 
 FORMATS = {
     "coco": Format(writers.write_coco_folder, writers.COCO_HOLDS, "images/{split}"),
-    "voc": Format(writers.write_voc_folder, writers.VOC_HOLDS, "JPEGImages"),
+    "voc": Format(
+        writers.write_voc_folder, writers.VOC_HOLDS, "JPEGImages", check=writers.check_voc
+    ),
     "yolo": Format(writers.write_yolo_folder, writers.YOLO_HOLDS, "images/{split}"),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
+    "labelstudio": Format(write_label_studio_folder, LABEL_STUDIO_HOLDS, "images/{split}"),
+    "labelme": Format(write_labelme_folder, LABELME_HOLDS, "{split}"),
 }
 """The only list of formats that are written: name → how."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sightline.data import masks
-from sightline.data.records import Dataset, Objects, Polygons, Runs
+from sightline.data.records import Dataset, Objects, Polygons, Runs, Segment
 from sightline.types import Size
 
 KINDS = {
@@ -17,6 +17,7 @@ KINDS = {
     "masks": "objects whose mask is dropped; the box stays",
     "runs": "masks of run lengths that become outlines; the pixels stay",
     "parts": "masks of several parts that become one ring; the pixels stay",
+    "boxes": "objects whose box becomes the one around their mask",
     "keypoints": "objects whose keypoints are dropped",
     "names": "names of keypoints",
     "limbs": "limbs of the skeleton",
@@ -29,6 +30,9 @@ KINDS = {
     "splits": "names of splits, or splits that are made of others (trainval)",
 }
 """Everything a format may hold or not, and what is said of it where it does not."""
+
+ROUNDING = 0.02
+"""Pixels that boxes may differ by without a word: label files have two decimals or more."""
 
 
 @dataclass
@@ -80,7 +84,7 @@ def count(datasets: Iterable[Dataset], holds: frozenset[str]) -> Losses:
     for kind in holds:
         found[kind] = 0
     if "masks" not in holds:
-        found["runs"] = found["parts"] = 0
+        found["runs"] = found["parts"] = found["boxes"] = 0
     if "keypoints" not in holds:
         found["names"] = 0
     return losses
@@ -115,6 +119,14 @@ def _objects(found: Counter[str], objects: Objects, size: Size) -> None:
             found["masks"] += 1
             found["runs"] += isinstance(segment, Runs)
             found["parts"] += isinstance(segment, Polygons) and len(segment.rings) > 1
+            found["boxes"] += _moves(objects.boxes[i], segment, size)
     found["area"] += int((np.abs(plain - objects.area) > 1e-3 * np.maximum(plain, 1)).sum())
     if objects.keypoints is not None:
         found["keypoints"] += int((objects.keypoints[..., 2] > 0).any(axis=1).sum())
+
+
+def _moves(box: np.ndarray, segment: Segment, size: Size) -> bool:
+    """Whether the box around a mask, in its image, differs by more than rounding."""
+    height, width = size
+    around = np.clip(masks.box_of(segment, size), 0, [width, height] * 2)
+    return bool(np.abs(around - box).max() > ROUNDING)
