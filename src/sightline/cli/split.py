@@ -51,7 +51,7 @@ def split(
     """
     from sightline.data import splits
     from sightline.data.checks import mode
-        from sightline.data.division import divide_dataset, gather
+    from sightline.data.division import divide_dataset, gather
     from sightline.data.formats.output import check_output
     from sightline.data.split import check_ratios
     from sightline.files import write_json
