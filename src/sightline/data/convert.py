@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from sightline.data.formats import FORMATS, Losses, count
 from sightline.data.formats.plan import ImageMode, place_image, plan
@@ -29,10 +30,7 @@ def convert(
         raise UsageError(
             f"there is no format {to!r}", code="usage.format", hint=f"known: {', '.join(FORMATS)}"
         )
-    if images not in ("copy", "link", "none"):
-        raise UsageError(
-            f"{images!r} is none of copy, link, none", code="usage.images", hint="see --help"
-        )
+    check_images(images)
     goal = FORMATS[to]
     _check(datasets, out)
     apart = _apart(datasets)
@@ -80,6 +78,16 @@ def _apart(datasets: Sequence[Dataset]) -> list[Dataset]:
         seen |= paths
         answer.append(dataset)
     return answer
+
+
+def check_images(mode: str) -> None:
+    """UsageError `usage.images` where it is no `ImageMode`."""
+    if mode not in get_args(ImageMode):
+        raise UsageError(
+            f"{mode!r} is none of {', '.join(get_args(ImageMode))}",
+            code="usage.images",
+            hint="see --help",
+        )
 
 
 def check_empty(out: Path) -> None:
