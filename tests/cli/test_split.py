@@ -1,6 +1,7 @@
 """`sightline split` as a user meets it."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from PIL import Image
 from folders import draw, yolo_folder
 from sightline.cli import main
 from sightline.data import open_dataset, splits
-from sightline.errors import SightlineWarning
 
 
 def run(*arguments: str) -> int:
@@ -139,6 +139,34 @@ def test_a_class_of_too_few_images_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = pictures(tmp_path / "in", 2, c="0 0.5 0.5 0.2 0.4\n", d=None)
-    with pytest.warns(SightlineWarning, match="too few images to be in every split: dog;"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
         assert run(str(source), "--out", str(tmp_path / "out"), "--no-similar") == 0
-    assert "(no objects)" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "warning: too few images to be in every split: dog;" in told.err
+    assert "(no objects)" in told.out
+
+
+def test_folds_are_data_sets_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = pictures(tmp_path / "in"), tmp_path / "out"
+    assert run(str(source), "--out", str(out), "--folds", "5", "--no-similar") == 0
+    assert "5 folds" in capsys.readouterr().out
+    every = {path.name for path in (source / "images" / "train").iterdir()}
+    tried: list[str] = []
+    for name in (f"fold-{i}" for i in range(1, 6)):
+        assert splits(out / name) == ("train", "val")
+        train, val = (open_dataset(out / name, part) for part in ("train", "val"))
+        assert len(val) == 2
+        seen = {example.path.name for example in val}
+        assert {example.path.name for example in train} == every - seen
+        assert sum(len(example.objects) for example in val) == 3
+        tried += seen
+    assert sorted(tried) == sorted(every)
+    record = json.loads((out / "split.json").read_text())
+    assert sorted(record["files"]) == [f"fold-{i}" for i in range(1, 6)]
+    both = ["--folds", "3", "--ratios", "train=0.5,val=0.5"]
+    assert run(str(source), "--out", str(tmp_path / "b"), *both) == 2
+    assert "[split.folds]" in capsys.readouterr().err
+    assert run(str(source), "--out", str(tmp_path / "b"), "--folds", "1") == 2

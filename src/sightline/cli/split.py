@@ -21,6 +21,11 @@ GROUP_BY = (
     "Keep images together whose file names agree in what this regular expression finds: "
     "'^(.+)_frame' for the frames of a video."
 )
+DEFAULT = "train=0.8,val=0.2"
+FOLDS = (
+    "For cross-validation, instead of --ratios: so many folders, fold-1 and so on, each with "
+    "another part as val and all the rest as train."
+)
 ROWS = 100
 """Classes shown at most; `--json` and split.json have all of them."""
 
@@ -28,7 +33,10 @@ ROWS = 100
 def split(
     source: Annotated[Path, typer.Argument(help=SOURCE)],
     out: Annotated[Path, typer.Option(help="New or empty folder to write into.")],
-    ratios: Annotated[str, typer.Option(help=RATIOS)] = "train=0.8,val=0.2",
+    ratios: Annotated[str | None, typer.Option(help=RATIOS, show_default=DEFAULT)] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, max=1000, help=FOLDS, show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives another division.")] = 0,
     similar: Annotated[bool, typer.Option("--similar/--no-similar", help=SIMILAR)] = True,
     group_by: Annotated[
@@ -51,20 +59,26 @@ def split(
     """
     from sightline.data import splits
     from sightline.data.checks import mode
+    from sightline.data.convert import check_images
     from sightline.data.division import divide_dataset, gather
     from sightline.data.formats.output import check_output
     from sightline.data.split import check_ratios
     from sightline.files import write_json
 
     how = mode(on_bad, "--on-bad")
-    parts = ratios_of(ratios)
+    parts = _parts(ratios, folds)
     check_ratios(parts)
-    to = _format(source, to, list(parts))
+    to = _format(source, to, list(parts) if folds is None else ["train", "val"])
     check_output(out, [], overwrite=False)
+    check_images(images)
     old = splits(source)
     dataset = gather(source, how)
     division = divide_dataset(dataset, parts, seed, _groups(dataset, similar, group_by))
-    count, losses = write(division.parts(), out, to, images)
+    if folds is None:
+        _, losses = write(division.parts(), out, to, images)
+    else:
+        for name, pair in division.folds().items():
+            _, losses = write(pair, out / name, to, images)
     told: dict[str, Any] = {
         **division.to_json(),
         "similar": similar,
@@ -79,8 +93,23 @@ def split(
     if old:
         print(f"its splits ({', '.join(old)}) were taken together and divided anew")
     _print(division)
-    print(f"{count:,} images in {out}, as {to}; how to do it again is in split.json")
+    what = "" if folds is None else f"{folds} folds of "
+    print(f"{what}{len(dataset):,} images in {out}, as {to}; how it was done: split.json")
     say(losses, to)
+
+
+def _parts(ratios: str | None, folds: int | None) -> dict[str, float]:
+    from sightline.errors import UsageError
+
+    if folds is None:
+        return ratios_of(DEFAULT if ratios is None else ratios)
+    if ratios is not None:
+        raise UsageError(
+            "folds have no ratios: each gets the same part",
+            code="split.folds",
+            hint="leave --ratios or --folds away",
+        )
+    return {f"fold-{i}": 1 / folds for i in range(1, folds + 1)}
 
 
 def ratios_of(text: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from sightline.data.formats import FORMATS, Losses, count
 from sightline.data.formats.output import check_output, staged
@@ -34,10 +35,7 @@ def convert(
         raise UsageError(
             f"there is no format {to!r}", code="usage.format", hint=f"known: {', '.join(FORMATS)}"
         )
-    if images not in ("copy", "link", "none"):
-        raise UsageError(
-            f"{images!r} is none of copy, link, none", code="usage.images", hint="see --help"
-        )
+    check_images(images)
     goal = FORMATS[to]
     places = [dataset.root for dataset in datasets]
     places += [example.path for dataset in datasets for example in dataset]
@@ -109,6 +107,16 @@ def _check_text(parts: Sequence[Part]) -> None:
                     path=part.dataset.root,
                     hint="rename it",
                 ) from error
+
+
+def check_images(mode: str) -> None:
+    """UsageError `usage.images` where it is no `ImageMode`."""
+    if mode not in get_args(ImageMode):
+        raise UsageError(
+            f"{mode!r} is none of {', '.join(get_args(ImageMode))}",
+            code="usage.images",
+            hint="see --help",
+        )
 
 
 def _check(datasets: Sequence[Dataset]) -> None:

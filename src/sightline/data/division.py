@@ -59,6 +59,15 @@ class Division:
             for name, rows in zip(self.ratios, self.rows, strict=True)
         ]
 
+    def folds(self) -> dict[str, list[Dataset]]:
+        """For cross-validation: under each split's name itself as "val", all others as "train"."""
+        answer = {}
+        for name, rows in zip(self.ratios, self.rows, strict=True):
+            rest = sorted(set(range(len(self.dataset))).difference(rows))
+            pair = (("train", rest), ("val", rows))
+            answer[name] = [replace(self.dataset.subset(r), split=part) for part, r in pair]
+        return answer
+
     @property
     def images(self) -> Int[ndarray, "rows S"]:
         """How many images of each split show each class, a row each; last those without objects."""
