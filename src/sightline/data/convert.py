@@ -36,7 +36,7 @@ def convert(
     goal = FORMATS[to]
     _check(datasets, out)
     apart = _apart(datasets)
-    losses = count(apart, goal.holds)
+    losses = count(apart, goal.holds - goal.lacks(apart))
     losses.counts["splits"] += len(datasets) - len(apart)
     if strict and losses:
         told = ", ".join(f"{number} × {kind}" for kind, number in losses.rows())

@@ -10,8 +10,14 @@ from pathlib import Path
 from sightline.data.formats import writers
 from sightline.data.formats.losses import KINDS, Losses, count
 from sightline.data.formats.plan import Part
+from sightline.data.records import Dataset
 
 __all__ = ["FORMATS", "KINDS", "Format", "Losses", "count"]
+
+
+def nothing(datasets: Sequence[Dataset]) -> frozenset[str]:
+    """What a format lacks that holds the same of every data set."""
+    return frozenset()
 
 
 @dataclass(frozen=True)
@@ -19,18 +25,22 @@ class Format:
     """How one format is written.
 
     `holds` are the kinds of `KINDS` that come back when it is read; `images` is the folder of the
-    images, where {split} stands for the split's name.
+    images, where {split} stands for the split's name; `lacks` are the kinds among `holds` that it
+    cannot hold of certain data sets.
     """
 
     write: Callable[[Sequence[Part], Path], None]
     holds: frozenset[str]
     images: str
+    lacks: Callable[[Sequence[Dataset]], frozenset[str]] = nothing
 
 
 FORMATS = {
     "coco": Format(writers.write_coco_folder, writers.COCO_HOLDS, "images/{split}"),
     "voc": Format(writers.write_voc_folder, writers.VOC_HOLDS, "JPEGImages"),
-    "yolo": Format(writers.write_yolo_folder, writers.YOLO_HOLDS, "images/{split}"),
+    "yolo": Format(
+        writers.write_yolo_folder, writers.YOLO_HOLDS, "images/{split}", writers.yolo_lacks
+    ),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
 }
 """The only list of formats that are written: name → how."""
