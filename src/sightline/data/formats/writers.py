@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ YOLO_HOLDS = frozenset(
     ("masks", "keypoints", "names", "empty", "classes", "category_ids", "splits", "thin")
 )
 CSV_HOLDS = frozenset(("empty", "thin"))
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r")
+"""Characters that XML 1.0 has no way to write (§2.2), and the return, which its readers change."""
 
 HEADER = ("file", "width", "height", "label", "x1", "y1", "x2", "y2")
 
@@ -51,15 +55,32 @@ def write_voc_folder(parts: Sequence[Part], out: Path) -> None:
             stem = name.removesuffix(Path(name).suffix)
             write_text(out / "Annotations" / f"{stem}.xml", _page(name, example, part.dataset))
         if part.split is not None:
-            if any(len(name.split()) > 1 for name in part.names):
-                raise DatasetError(
-                    f"VOC's list of the split {part.split!r} cannot hold a file name with spaces",
-                    code="convert.name",
-                    hint="rename the images, or convert a data set without splits",
-                )
             stems = (name.removesuffix(Path(name).suffix) for name in part.names)
             listing = out / "ImageSets" / "Main" / f"{part.split}.txt"
             write_text(listing, "".join(f"{stem}\n" for stem in stems))
+
+
+def check_voc(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.name` for names that VOC's lists or XML cannot hold."""
+    for part in parts:
+        root = part.dataset.root
+        spaced = next((name for name in part.names if len(name.split()) > 1), None)
+        if part.split is not None and spaced is not None:
+            raise DatasetError(
+                f"VOC's list of the split {part.split!r} cannot hold the file name {spaced!r}: "
+                "it has spaces",
+                code="convert.name",
+                path=root,
+                hint="rename the image, or convert a data set without splits",
+            )
+        for name in (*part.names, *part.dataset.classes):
+            if NOT_XML.search(name):
+                raise DatasetError(
+                    f"XML cannot hold the characters of {name!r}",
+                    code="convert.name",
+                    path=root,
+                    hint="rename it, or choose another format",
+                )
 
 
 def _page(name: str, example: Example, dataset: Dataset) -> str:
@@ -89,6 +110,20 @@ def yolo_lacks(datasets: Sequence[Dataset]) -> frozenset[str]:
     return frozenset(("masks",) if posed else ("keypoints", "names"))
 
 
+def check_yolo(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.skeleton` where the splits have different keypoints: a data.yaml holds
+    one skeleton.
+    """
+    first = parts[0].dataset
+    if any(part.dataset.skeleton != first.skeleton for part in parts):
+        raise DatasetError(
+            "the splits have different keypoints",
+            code="convert.skeleton",
+            path=first.root,
+            hint="convert one split at a time with --split",
+        )
+
+
 def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
     """`labels/{split}/*.txt`, images in `images/{split}`, and `data.yaml`.
 
@@ -98,13 +133,6 @@ def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
     import yaml
 
     first = parts[0].dataset
-    if any(part.dataset.skeleton != first.skeleton for part in parts):
-        raise DatasetError(
-            "the splits have different keypoints",
-            code="convert.skeleton",
-            path=first.root,
-            hint="convert one split at a time with --split",
-        )
     fine = all(0 <= key < 10**9 for key in first.category_ids)
     ids = first.category_ids if fine else tuple(range(len(first.classes)))
     points = None if first.skeleton is None else len(first.skeleton.points)
