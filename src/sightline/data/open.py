@@ -5,6 +5,7 @@
 | COCO | `annotations/instances_{split}.json`, or Roboflow's `_annotations.coco.json` |
 | Pascal VOC | `Annotations/*.xml`, with `ImageSets/Main/{split}.txt` and `JPEGImages/` |
 | YOLO | `data.yaml` that names the classes, with `images/` and `labels/` |
+| CVAT | `annotations.xml`, with `images/` |
 | plain CSV | `labels.csv` or `annotations.csv`, with `images/` |
 
 `sightline.data.sources` lists them. Splits are never guessed: without one, all images are taken;

@@ -10,6 +10,8 @@ from pathlib import Path
 from sightline.data.checks import OnBad
 from sightline.data.coco import read_coco
 from sightline.data.coco_layout import CocoSource, coco_files
+from sightline.data.formats.cvat import FILE as CVAT_FILE
+from sightline.data.formats.cvat import cvat_splits, is_cvat, read_cvat
 from sightline.data.formats.plain_csv import find_csv, read_csv
 from sightline.data.json_head import json_head
 from sightline.data.reading import list_folder
@@ -85,6 +87,10 @@ def _yaml(place: Place) -> Path:
     return place.file or find_yaml(place.root) or place.root / "data.yaml"
 
 
+def _cvat(place: Place) -> Path:
+    return place.file or place.root / CVAT_FILE
+
+
 SOURCES = {
     "coco": Source(
         title="COCO",
@@ -110,6 +116,14 @@ SOURCES = {
         owns=lambda file: file.suffix.lower() in (".yaml", ".yml"),
         splits=lambda place: tuple(read_config(_yaml(place)).splits),
         read=lambda place, split, on_bad: read_yolo(_yaml(place), split, on_bad),
+    ),
+    "cvat": Source(
+        title="CVAT",
+        sign=CVAT_FILE,
+        found=lambda root: is_cvat(root / CVAT_FILE),
+        owns=is_cvat,
+        splits=lambda place: cvat_splits(_cvat(place)),
+        read=lambda place, split, on_bad: read_cvat(_cvat(place), split, on_bad, place.images),
     ),
     "csv": Source(
         title="CSV",

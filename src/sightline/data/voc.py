@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, to_flag, to_number
 from sightline.data.reading import (
     contained,
     is_file,
@@ -148,12 +148,12 @@ def _read_page(path: Path) -> _Page:
                 raise AnnotationError("an object has no name", code="category.name")
             names.append(name)
             box, swapped = _corners(element)
-            hard = _flag(element.findtext("difficult"))
+            hard = to_flag(element.findtext("difficult"))
             shapes.append(_Shape(name, box, hard, swapped, _place(i, name, element)))
         except AnnotationError as error:
             error.pointer = _place(i, name, element)
             faults.append(error)
-    width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    width, height = (to_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
     size = None
     if width is not None and height is not None and width >= 1 and height >= 1:
         size = (int(height), int(width))
@@ -166,18 +166,6 @@ def _place(number: int, name: str, element: Node) -> str:
     return f"object {number} ({name!r}), {element.place}"
 
 
-def _flag(text: str | None) -> bool:
-    return (text or "").strip().lower() in ("1", "true", "yes")
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float((text or "").strip())
-    except ValueError:
-        return None
-    return value if is_number(value) else None
-
-
 def _corners(element: Node) -> tuple[Box, bool]:
     """An object's box, each end checked to be a finite number, and whether its corners were
     exchanged in the file.
@@ -185,7 +173,7 @@ def _corners(element: Node) -> tuple[Box, bool]:
     values = []
     for end in ("xmin", "ymin", "xmax", "ymax"):
         text = element.findtext(f"bndbox/{end}")
-        value = _number(text)
+        value = to_number(text)
         if value is None:
             raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format")
         values.append(value)

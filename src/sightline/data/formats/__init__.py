@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.formats import writers
+from sightline.data.formats import cvat_writer, writers
 from sightline.data.formats.losses import KINDS, Losses, count
 from sightline.data.formats.plan import Part
 from sightline.data.records import Dataset
@@ -41,8 +41,14 @@ FORMATS = {
         writers.write_yolo_folder,
         writers.YOLO_HOLDS,
         "images/{split}",
-        check=writers.check_yolo,
+        check=writers.check_skeletons,
         lacks=writers.yolo_lacks,
+    ),
+    "cvat": Format(
+        cvat_writer.write_cvat_folder,
+        cvat_writer.CVAT_HOLDS,
+        "images/{split}",
+        check=cvat_writer.check_cvat,
     ),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
 }

@@ -73,7 +73,15 @@ def check_voc(parts: Sequence[Part]) -> None:
                 path=root,
                 hint="rename the image, or convert a data set without splits",
             )
-        for name in (*part.names, *part.dataset.classes):
+    check_xml(parts)
+
+
+def check_xml(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.name` for names that XML cannot hold."""
+    for part in parts:
+        root, bones = part.dataset.root, part.dataset.skeleton
+        points = () if bones is None else bones.points
+        for name in (*part.names, *part.dataset.classes, *points, part.split or ""):
             if NOT_XML.search(name):
                 raise DatasetError(
                     f"XML cannot hold the characters of {name!r}",
@@ -110,9 +118,9 @@ def yolo_lacks(datasets: Sequence[Dataset]) -> frozenset[str]:
     return frozenset(("masks",) if posed else ("keypoints", "names"))
 
 
-def check_yolo(parts: Sequence[Part]) -> None:
-    """DatasetError `convert.skeleton` where the splits have different keypoints: a data.yaml holds
-    one skeleton.
+def check_skeletons(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.skeleton` where the splits have different keypoints: for formats that
+    hold one skeleton for all.
     """
     first = parts[0].dataset
     if any(part.dataset.skeleton != first.skeleton for part in parts):
