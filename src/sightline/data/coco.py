@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from sightline import images as pictures
-from sightline.data.checks import Checks, OnBad, is_number
+from sightline.data.checks import Checks, OnBad
 from sightline.data.coco_export import to_coco, write_coco
 from sightline.data.coco_layout import CocoSource, image_folder
 from sightline.data.coco_objects import Place, Row, gather, parse_row
+from sightline.data.pages import image_size
 from sightline.data.reading import contained, is_file, read_json
 from sightline.data.records import Dataset, Example, Skeleton
 from sightline.data.skeletons import skeleton
 from sightline.data.upright import settle
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.errors import AnnotationError, DatasetError
 from sightline.types import Size
 
 __all__ = ["CocoSource", "read_coco", "to_coco", "write_coco"]
@@ -204,26 +204,11 @@ def _images(
                     code="image.missing",
                     hint="name the folder with images=… (--images DIR)",
                 )
-            listed[key].size = _size(row, path)
+            listed[key].size = image_size(row.get("height"), row.get("width"), path)
             listed[key].path = path
         except AnnotationError as error:
             checks.add_error(error, source, f"{pointer} (id {key})")
     return listed
-
-
-def _size(row: dict[str, Any], path: Path) -> Size:
-    height, width = row.get("height"), row.get("width")
-    if height is None and width is None:
-        try:
-            return pictures.read_size(path)
-        except ImageError as error:
-            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
-    sides = []
-    for side in (height, width):
-        if not is_number(side) or side < 1 or side != int(side):
-            raise AnnotationError(f"{width} × {height} is no image size", code="image.size")
-        sides.append(int(side))
-    return sides[0], sides[1]
 
 
 def _largest_id(rows: list[dict[str, Any]]) -> int:

@@ -64,13 +64,13 @@ def _no_constant(name: str) -> float:
     raise AnnotationError(f"{name} is not JSON", code="json.constant")
 
 
-def read_json(path: Path) -> Any:
-    """The data of a JSON file.
+def read_json(path: Path, limit: int = JSON_LIMIT) -> Any:
+    """The data of a JSON file of at most `limit` bytes.
 
     AnnotationError: those of `read_text`, `json.syntax` with line and column, `json.twice` for a
     key that stands twice, `json.constant` for NaN and Infinity, `json.depth`, `json.number`.
     """
-    text = read_text(path, JSON_LIMIT)
+    text = read_text(path, limit)
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

@@ -14,6 +14,7 @@ from sightline.data.formats.cvat import FILE as CVAT_FILE
 from sightline.data.formats.cvat import cvat_splits, is_cvat, read_cvat
 from sightline.data.formats.plain_csv import find_csv, read_csv
 from sightline.data.json_head import json_head
+from sightline.data.labelme import is_labelme, label_folders, read_labelme
 from sightline.data.reading import list_folder
 from sightline.data.records import Dataset
 from sightline.data.together import together
@@ -27,12 +28,14 @@ class Place:
     """Where a data set lies.
 
     `root` is its folder; `file` the label file, where the user named one, and `images` the folder
-    of images, where the user named that.
+    of images, where the user named that. Below `unpack` images that stand inside label files are
+    written; where it is None they are faults.
     """
 
     root: Path
     file: Path | None = None
     images: Path | None = None
+    unpack: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,16 @@ def _cvat(place: Place) -> Path:
     return place.file or place.root / CVAT_FILE
 
 
+def _labelme_splits(place: Place) -> tuple[str, ...]:
+    if place.file is not None:
+        return ()
+    return tuple(name for name in label_folders(place.root) if name is not None)
+
+
+def _read_labelme(place: Place, split: str | None, on_bad: OnBad) -> Dataset:
+    return read_labelme(place.root, place.file or split, place.images, place.unpack, on_bad)
+
+
 SOURCES = {
     "coco": Source(
         title="COCO",
@@ -134,6 +147,14 @@ SOURCES = {
         read=lambda place, split, on_bad: read_csv(
             place.file or find_csv(place.root) or place.root / "labels.csv", on_bad
         ),
+    ),
+    "labelme": Source(
+        title="LabelMe",
+        sign="a JSON file with shapes for each image",
+        found=lambda root: bool(label_folders(root)),
+        owns=is_labelme,
+        splits=_labelme_splits,
+        read=_read_labelme,
     ),
 }
 """The only list of formats that are read, the first that fits wins: name → how."""

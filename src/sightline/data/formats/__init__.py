@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.formats import cvat_writer, writers
+from sightline.data.formats.labelme import LABELME_HOLDS, write_labelme_folder
 from sightline.data.formats.losses import KINDS, Losses, count
 from sightline.data.formats.plan import Part
 from sightline.data.records import Dataset
@@ -51,5 +52,6 @@ FORMATS = {
         check=cvat_writer.check_cvat,
     ),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
+    "labelme": Format(write_labelme_folder, LABELME_HOLDS, "{split}"),
 }
 """The only list of formats that are written: name → how."""
