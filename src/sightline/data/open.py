@@ -6,6 +6,7 @@
 | Pascal VOC | `Annotations/*.xml`, with `ImageSets/Main/{split}.txt` and `JPEGImages/` |
 | YOLO | `data.yaml` that names the classes, with `images/` and `labels/` |
 | CVAT | `annotations.xml`, with `images/` |
+| OpenImages | `{split}-annotations-bbox.csv`, or any CSV with its header, with `images/` |
 | plain CSV | `labels.csv` or `annotations.csv`, with `images/` |
 | LabelMe | a JSON file with `shapes` for each image; folders of them are splits |
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.formats import cvat_writer, writers
+from sightline.data.formats import cvat_writer, open_images_writer, writers
 from sightline.data.formats.labelme import LABELME_HOLDS, write_labelme_folder
 from sightline.data.formats.losses import KINDS, Losses, count
 from sightline.data.formats.plan import Part
@@ -50,6 +50,12 @@ FORMATS = {
         cvat_writer.CVAT_HOLDS,
         "images/{split}",
         check=cvat_writer.check_cvat,
+    ),
+    "openimages": Format(
+        open_images_writer.write_open_images_folder,
+        open_images_writer.OPEN_IMAGES_HOLDS,
+        "images/{split}",
+        check=open_images_writer.check_open_images,
     ),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
     "labelme": Format(write_labelme_folder, LABELME_HOLDS, "{split}"),
