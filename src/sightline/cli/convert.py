@@ -11,11 +11,10 @@ import typer
 
 from sightline.cli.evaluate import ON_BAD
 
-SOURCE = (
-    "Folder of images and labels: COCO, Pascal VOC, YOLO, CSV or LabelMe, recognised by itself."
-)
-TO = "Format to write: coco, voc, yolo, csv or labelme."
-FROM = "Format of the source, where a folder could be two: coco, voc, yolo, csv or labelme."
+KNOWN = "coco, voc, yolo, csv, labelme or labelstudio"
+SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
+TO = f"Format to write: {KNOWN}."
+FROM = f"Format of the source, where a folder could be two: {KNOWN}."
 OVERWRITE = "Replace the folder, if all in it was written by an earlier convert."
 IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
 

@@ -71,12 +71,15 @@ def pointed(dataset: Dataset) -> set[int]:
 
 
 def _categories(dataset: Dataset) -> list[dict[str, Any]]:
-    """The classes; those whose objects have keypoints get the skeleton, limbs counted from 1."""
+    """The classes; those whose objects have keypoints get the skeleton, limbs counted from 1.
+
+    Where no object has any, all classes get it: a split must not lose what the others have.
+    """
     with_points = pointed(dataset)
     rows = []
     for label, (key, name) in enumerate(zip(dataset.category_ids, dataset.classes, strict=True)):
         row: dict[str, Any] = {"id": key, "name": name}
-        if dataset.skeleton is not None and (label in with_points or len(dataset.classes) == 1):
+        if dataset.skeleton is not None and (label in with_points or not with_points):
             row.update(_skeleton(dataset.skeleton))
         rows.append(row)
     return rows

@@ -13,7 +13,7 @@ from sightline.data.checks import Box, Checks, check_box, is_number
 from sightline.data.embedded import decode
 from sightline.data.pages import NamedObject
 from sightline.data.records import Polygons, Runs, Segment
-from sightline.data.segments import parse_segment
+from sightline.data.segments import parse_ring
 from sightline.errors import AnnotationError, ImageError
 from sightline.images import Limits
 from sightline.types import Size
@@ -169,14 +169,7 @@ def _polygon(shape: dict[str, Any], size: Size) -> Segment:
     points = shape["points"]
     if not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise AnnotationError("a corner is not x, y", code="polygon.format")
-    return _ring([value for point in points for value in point], size)
-
-
-def _ring(values: list[Any], size: Size) -> Segment:
-    segment = parse_segment([values], size)
-    if segment is None:
-        raise AnnotationError("a polygon has no corner", code="polygon.short")
-    return segment
+    return parse_ring([value for point in points for value in point], size)
 
 
 def _rectangle(shape: dict[str, Any], size: Size) -> Box:
@@ -202,7 +195,7 @@ def _circle(shape: dict[str, Any], size: Size) -> Segment:
         raise AnnotationError(f"{radius:g} is no radius", code="circle.radius")
     turns = np.arange(CORNERS) * (2 * math.pi / CORNERS)
     ring = np.stack([x + radius * np.cos(turns), y + radius * np.sin(turns)], axis=1)
-    return _ring(ring.ravel().tolist(), size)
+    return parse_ring(ring.ravel().tolist(), size)
 
 
 def _mask(shape: dict[str, Any], size: Size) -> Segment:

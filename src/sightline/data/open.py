@@ -9,6 +9,7 @@
 | OpenImages | `{split}-annotations-bbox.csv`, or any CSV with its header, with `images/` |
 | plain CSV | `labels.csv` or `annotations.csv`, with `images/` |
 | LabelMe | a JSON file with `shapes` for each image; folders of them are splits |
+| Label Studio | a JSON file with a list of tasks; `tasks_{split}.json` for splits |
 
 `sightline.data.sources` lists them. Splits are never guessed: without one, all images are taken;
 training takes "train", evaluation "val" (`default_split`). "val", "valid" and "validation" are one

@@ -33,7 +33,7 @@ class Page:
     """What a label file says of one image."""
 
     path: Path
-    image_id: str
+    image_id: int | str
     size: Size
     objects: list[NamedObject] = field(default_factory=list)
 

@@ -63,6 +63,15 @@ def _ring(values: list[Any], size: Size) -> np.ndarray:
     return ring
 
 
+def parse_ring(values: list[Any], size: Size) -> Polygons:
+    """A mask of one polygon x, y, x, y, …; AnnotationError as in `parse_segment`."""
+    if len(values) > 2 * VERTEX_LIMIT:
+        raise AnnotationError(
+            f"more than {VERTEX_LIMIT:,} corners in one mask", code="polygon.too_many"
+        )
+    return Polygons((_ring(values, size),))
+
+
 def _runs(value: dict[str, Any], size: Size) -> Runs:
     if value.get("size") != list(size):
         raise AnnotationError(

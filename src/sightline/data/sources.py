@@ -16,6 +16,7 @@ from sightline.data.formats.open_images import BoxFile, box_files, read_open_ima
 from sightline.data.formats.open_images_rows import is_open_images
 from sightline.data.formats.plain_csv import find_csv, read_csv
 from sightline.data.json_head import json_head
+from sightline.data.label_studio import is_label_studio, read_label_studio, task_files
 from sightline.data.labelme import is_labelme, label_folders, read_labelme
 from sightline.data.reading import list_folder
 from sightline.data.records import Dataset
@@ -122,6 +123,12 @@ def _read_labelme(place: Place, split: str | None, on_bad: OnBad) -> Dataset:
     return read_labelme(place.root, place.file or split, place.images, place.unpack, on_bad)
 
 
+def _label_studio_splits(place: Place) -> tuple[str, ...]:
+    if place.file is not None:
+        return ()
+    return tuple(name for name in task_files(place.root) if name is not None)
+
+
 SOURCES = {
     "coco": Source(
         title="COCO",
@@ -181,6 +188,16 @@ SOURCES = {
         owns=is_labelme,
         splits=_labelme_splits,
         read=_read_labelme,
+    ),
+    "labelstudio": Source(
+        title="Label Studio",
+        sign="a JSON file with a list of tasks",
+        found=lambda root: bool(task_files(root)),
+        owns=is_label_studio,
+        splits=_label_studio_splits,
+        read=lambda place, split, on_bad: read_label_studio(
+            place.root, place.file or split, place.images, on_bad
+        ),
     ),
 }
 """The only list of formats that are read, the first that fits wins: name → how."""

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.formats import cvat_writer, open_images_writer, writers
+from sightline.data.formats.label_studio import (
+    LABEL_STUDIO_HOLDS,
+    write_label_studio_folder,
+)
 from sightline.data.formats.labelme import LABELME_HOLDS, write_labelme_folder
 from sightline.data.formats.losses import KINDS, Losses, count
 from sightline.data.formats.plan import Part
@@ -58,6 +62,7 @@ FORMATS = {
         check=open_images_writer.check_open_images,
     ),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
+    "labelstudio": Format(write_label_studio_folder, LABEL_STUDIO_HOLDS, "images/{split}"),
     "labelme": Format(write_labelme_folder, LABELME_HOLDS, "{split}"),
 }
 """The only list of formats that are written: name → how."""

@@ -1,0 +1,180 @@
+"""Everything a data set can hold, from every format to every other: kept, or counted."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from folders import draw
+from sightline.data import Dataset, Example, Objects, Polygons, Segment, masks, open_dataset, splits
+from sightline.data.convert import convert
+from sightline.data.formats import FORMATS, KINDS
+from sightline.data.skeletons import skeleton
+
+SIZE = (40, 60)
+NAMES = ("cat", "dog", "person", "nobody")
+IDS = (3, 7, 8, 20)
+POINTS = ("nose", "left_paw", "right_paw")
+
+
+def rectangle(x1: float, y1: float, x2: float, y2: float) -> np.ndarray:
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64)
+
+
+def holed() -> Segment:
+    mask = np.zeros(SIZE, bool)
+    mask[5:25, 5:30], mask[8:12, 9:15] = True, False
+    mask[30:35, 20:30] = True
+    return masks.encode(mask)
+
+
+TWO = Polygons((rectangle(2, 2, 12, 10), rectangle(20, 4, 30, 16)))
+OVERLAPPING = Polygons((rectangle(30, 20, 44, 30), rectangle(40, 25, 55, 38)))
+ONE = Polygons((np.array([[33, 2], [55, 6], [40, 18]], np.float64),))
+
+
+def everything(root: Path) -> list[Dataset]:
+    """Two splits. Every kind is there, each in objects of its own, so that counts are plain."""
+    around = [list(masks.box_of(segment, SIZE)) for segment in (TWO, OVERLAPPING, ONE)]
+    first = Objects.of(
+        [*around, [5, 5, 30, 35], [1, 1, 9, 9], [31, 3, 32, 9], [10, 20, 25, 33]],
+        [0, 0, 1, 2, 2, 1, 0],
+        [TWO, OVERLAPPING, ONE, holed(), None, None, None],
+        np.zeros((7, 3, 3), np.float32),
+    )
+    assert first.keypoints is not None
+    first.keypoints[4] = [[2, 3, 2], [4.5, 5, 1], [0, 0, 0]]
+    first.area[:4] = [masks.area(segment, SIZE) for segment in first.segments[:4] if segment]  # type: ignore[index]
+    first.area[6] = 77  # its own
+    first.crowd[6], first.difficult[4] = True, True
+    first.ids[2] = 99
+    second = Objects.of([[4, 4, 30, 30]], [1], [ONE], np.zeros((1, 3, 3), np.float32))
+    second.area[:] = masks.area(ONE, SIZE)  # the box is not the one around the mask
+    bones = skeleton(POINTS, [(0, 1), (0, 2)])
+    names = (("a.png", first), ("b.png", second), ("empty.png", second[[]]))
+    rows = [
+        Example(draw(root / name, SIZE), number, SIZE, found)
+        for number, (name, found) in enumerate(names, 1)
+    ]
+    return [
+        Dataset(tuple(part), NAMES, IDS, bones, "x", root, split)
+        for part, split in ((rows[:1], "train"), (rows[1:], "val"))
+    ]
+
+
+EXPECTED = {
+    "crowd": 1,
+    "difficult": 1,
+    "masks": 5,
+    "runs": 1,
+    "parts": 2,
+    "boxes": 1,
+    "keypoints": 1,
+    "names": 3,
+    "limbs": 2,
+    "area": 1,
+    "ids": 1,
+    "thin": 1,
+    "empty": 1,
+    "classes": 1,
+    "category_ids": 4,
+    "splits": 2,
+}
+"""What a format that holds nothing of a kind, and all others, loses of `everything`."""
+
+ABOVE = {
+    "runs": "masks", "parts": "masks", "boxes": "masks", "names": "keypoints", "area": "crowd",
+}  # fmt: skip
+"""Kinds that are not lost on their own where another is: that of the crowd goes with it."""
+
+
+def test_every_kind_is_in_the_data_set() -> None:
+    assert EXPECTED.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_what_a_format_does_not_hold_is_counted(tmp_path: Path, to: str) -> None:
+    holds = FORMATS[to].holds
+    losses = convert(everything(tmp_path / "from"), tmp_path / "out", to, images="link")
+    wanted = {
+        kind: number
+        for kind, number in EXPECTED.items()
+        if kind not in holds and ABOVE.get(kind, kind) in {*holds, kind}
+    }
+    if "area" in wanted and "crowd" not in holds:
+        del wanted["area"]
+    assert losses.to_json() == wanted
+
+
+def facts(
+    datasets: list[Dataset], holds: frozenset[str], moved: bool = False
+) -> dict[str, list[tuple[Any, ...]]]:
+    """What formats that hold `holds` must keep of each image, in an order of its own; `moved` for
+    boxes that became those around the masks.
+    """
+    answer = {}
+    for dataset in datasets:
+        for example in dataset:
+            rows = [
+                _row(example, i, dataset, holds, moved)
+                for i in range(len(example.objects))
+                if ("crowd" in holds or not example.objects.crowd[i])
+                and (
+                    "thin" in holds or (np.ptp(example.objects.boxes[i].reshape(2, 2), 0) > 1).all()
+                )
+            ]
+            answer[example.path.name] = sorted(rows, key=str)
+    return answer
+
+
+def _row(
+    example: Example, i: int, dataset: Dataset, holds: frozenset[str], moved: bool
+) -> tuple[Any, ...]:
+    found = example.objects
+    segment = None if found.segments is None else found.segments[i]
+    box = tuple(round(value, 2) for value in found.boxes[i].tolist())
+    if segment is not None and moved:
+        box = tuple(round(value, 2) for value in masks.box_of(segment, SIZE))
+    pixels = "" if segment is None else masks.to_text(masks.encode(masks.rasterise(segment, SIZE)))
+    points = found.keypoints
+    seen = points is not None and bool((points[i, :, 2] > 0).any())
+    return (
+        dataset.classes[found.labels[i]],
+        box,
+        pixels if "masks" in holds else None,
+        bool(found.crowd[i]) if "crowd" in holds else None,
+        bool(found.difficult[i]) if "difficult" in holds else None,
+        points[i].round(2).tolist()
+        if seen and points is not None and "keypoints" in holds
+        else None,
+        round(float(found.area[i])) if "area" in holds else None,
+    )
+
+
+def every_split(folder: Path) -> list[Dataset]:
+    names = splits(folder) or (None,)
+    return [open_dataset(folder, name) for name in names]
+
+
+def moves(name: str) -> bool:
+    """Whether a format has masks, and no boxes of their own beside them."""
+    return "masks" in FORMATS[name].holds and "boxes" not in FORMATS[name].holds
+
+
+@pytest.mark.parametrize("second", FORMATS)
+@pytest.mark.parametrize("first", FORMATS)
+def test_what_both_formats_hold_goes_through_both(tmp_path: Path, first: str, second: str) -> None:
+    source = everything(tmp_path / "from")
+    convert(source, tmp_path / "one", first, images="link")
+    convert(every_split(tmp_path / "one"), tmp_path / "two", second, images="link")
+    got = every_split(tmp_path / "two")
+    both = FORMATS[first].holds & FORMATS[second].holds
+    moved = moves(first) or ("masks" in FORMATS[first].holds and moves(second))
+    assert facts(got, both) == facts(source, both, moved)
+    if "splits" in both:
+        assert {d.split for d in got} == {"train", "val"}
+    if {"classes", "category_ids"} <= both:
+        assert (got[0].classes, got[0].category_ids) == (NAMES, IDS)
+    if {"keypoints", "names", "limbs"} <= both:
+        assert got[0].skeleton == source[0].skeleton
