@@ -11,7 +11,7 @@ import typer
 
 from sightline.cli.evaluate import ON_BAD
 
-KNOWN = "coco, voc, yolo, csv, labelme or labelstudio"
+KNOWN = "coco, voc, yolo, cvat, openimages, csv, labelme or labelstudio"
 SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
 TO = f"Format to write: {KNOWN}."
 FROM = f"Format of the source, where a folder could be two: {KNOWN}."
