@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -15,16 +14,12 @@ from sightline.data.formats.losses import KINDS, keep
 from sightline.data.formats.plain_csv import guarded
 from sightline.data.formats.plan import Part
 from sightline.data.records import Dataset, Example
-from sightline.errors import DatasetError
 from sightline.files import write_json, write_text
 
 COCO_HOLDS = frozenset(KINDS) - {"ids"}
 VOC_HOLDS = frozenset(("difficult", "empty", "splits"))
 YOLO_HOLDS = frozenset(("masks", "empty", "classes", "category_ids", "splits", "thin"))
 CSV_HOLDS = frozenset(("empty", "thin"))
-
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r")
-"""Characters that XML 1.0 has no way to write (§2.2), and the return, which its readers change."""
 
 HEADER = ("file", "width", "height", "label", "x1", "y1", "x2", "y2")
 
@@ -54,29 +49,6 @@ def write_voc_folder(parts: Sequence[Part], out: Path) -> None:
             stems = (name.removesuffix(Path(name).suffix) for name in part.names)
             listing = out / "ImageSets" / "Main" / f"{part.split}.txt"
             write_text(listing, "".join(f"{stem}\n" for stem in stems))
-
-
-def check_voc(parts: Sequence[Part]) -> None:
-    """DatasetError `convert.name` for names that VOC's lists or XML cannot hold."""
-    for part in parts:
-        root = part.dataset.root
-        spaced = next((name for name in part.names if len(name.split()) > 1), None)
-        if part.split is not None and spaced is not None:
-            raise DatasetError(
-                f"VOC's list of the split {part.split!r} cannot hold the file name {spaced!r}: "
-                "it has spaces",
-                code="convert.name",
-                path=root,
-                hint="rename the image, or convert a data set without splits",
-            )
-        for name in (*part.names, *part.dataset.classes):
-            if NOT_XML.search(name):
-                raise DatasetError(
-                    f"XML cannot hold the characters of {name!r}",
-                    code="convert.name",
-                    path=root,
-                    hint="rename it, or choose another format",
-                )
 
 
 def _page(name: str, example: Example, dataset: Dataset) -> str:
