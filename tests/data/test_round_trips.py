@@ -1,16 +1,20 @@
 """Everything a data set can hold, from every format to every other: kept, or counted."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from folders import draw
 from sightline.data import Dataset, Example, Objects, Polygons, Segment, masks, open_dataset, splits
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS, KINDS
 from sightline.data.skeletons import skeleton
+from sightline.errors import DatasetError, SightlineWarning
 
 SIZE = (40, 60)
 NAMES = ("cat", "dog", "person", "nobody")
@@ -190,3 +194,132 @@ def test_what_both_formats_hold_goes_through_both(tmp_path: Path, first: str, se
         assert (got[0].classes, got[0].category_ids) == (NAMES, IDS)
     if {"keypoints", "names", "limbs"} <= both:
         assert got[0].skeleton == source[0].skeleton
+
+
+REAL = {
+    "raccoon": ("voc", "val", None),
+    "bccd": ("voc", "val", None),
+    "pet_heads_yolo": ("yolo", "val", None),
+    "coco": ("coco", "val", None),
+    "coco masks": ("coco", "val", "annotations/person_masks_val.json"),
+}
+
+
+def worst_box(first: Dataset, second: Dataset, moved: bool) -> float:
+    """The largest difference of a box's end, objects matched in their order by image."""
+    back = {example.path.name: example.objects for example in second}
+    worst = 0.0
+    for example in first:
+        mine, other = example.objects, back[example.path.name]
+        mine = mine[~mine.crowd]
+        assert first_names(first, mine) == first_names(second, other)
+        boxes = mine.boxes
+        if moved and mine.segments is not None:
+            around = [
+                box if segment is None else masks.box_of(segment, example.size)
+                for box, segment in zip(boxes, mine.segments, strict=True)
+            ]
+            boxes = np.clip(np.array(around).reshape(-1, 4), 0, example.size[::-1] * 2)
+        if len(boxes):
+            worst = max(worst, float(np.abs(boxes - other.boxes).max()))
+    return worst
+
+
+def first_names(dataset: Dataset, objects: Objects) -> list[str]:
+    return [dataset.classes[label] for label in objects.labels]
+
+
+@pytest.mark.parametrize("to", ["labelme", "labelstudio"])
+@pytest.mark.parametrize("name", REAL)
+def test_real_data_there_and_back(shared: Path, tmp_path: Path, name: str, to: str) -> None:
+    origin, split, labels = REAL[name]
+    root = shared / "data" / name.split(maxsplit=1)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SightlineWarning)  # bccd's two boxes without area
+        data = open_dataset(root, split, root / labels if labels else None, on_bad="skip")
+    data = data.subset(range(min(len(data), 40)))
+    convert([data], tmp_path / "there", to, images="link")
+    there = open_dataset(tmp_path / "there", split)
+    convert([there], tmp_path / "back", origin, images="link")
+    back = open_dataset(tmp_path / "back", split)
+    worst = worst_box(data, back, labels is not None)
+    count = sum(len(example.objects) for example in back)
+    print(f"{name} → {to} → {origin}: {count} objects, largest error of a box {worst:g} pixels")
+    assert worst <= 2e-3
+    assert count > 20
+    if labels:
+        assert same_pixels(data, back) > 20
+
+
+def same_pixels(first: Dataset, second: Dataset) -> int:
+    """How many masks there are, each of the same pixels in both."""
+    count = 0
+    back = {example.path.name: example.objects for example in second}
+    for example in first:
+        mine, other = example.objects, back[example.path.name]
+        mine = mine[~mine.crowd]
+        for one, two in zip(mine.segments or (), other.segments or (), strict=True):
+            if one is not None and two is not None:
+                pixels = [masks.rasterise(segment, example.size) for segment in (one, two)]
+                np.testing.assert_array_equal(*pixels)
+                count += 1
+    return count
+
+
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs"])
+    | st.sampled_from("\u2028\x85\x0b\x1c\r\n\t'\"=#:,&<%\x00"),
+    min_size=1,
+    max_size=6,
+).filter(str.strip)
+
+
+def one(path: Path, label: str, split: str | None) -> Dataset:
+    found = Objects.of([[1, 2, 9, 8.5]], [0])
+    example = Example(path, path.stem, SIZE, found)
+    return Dataset((example,), (label,), (1,), None, "x", path.parent, split)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@settings(max_examples=40, deadline=None)
+@given(label=WORDS)
+def test_any_class_name_comes_back_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, to: str, label: str
+) -> None:
+    home = tmp_path_factory.mktemp("names")
+    try:
+        convert([one(draw(home / "a.png", SIZE), label, None)], home / "out", to, images="link")
+    except DatasetError as error:
+        assert error.code == "convert.name"
+        assert not (home / "out").exists()
+        return
+    again = open_dataset(home / "out")
+    assert again.classes == (label,)
+    assert again[0].objects.boxes.tolist() == [[1, 2, 9, 8.5]]
+
+
+FILES = (
+    "a b.png", " a.png", "a .png", "a\nb.png", "=a.png", "'a.png", "a,b.png", 'a"b.png', "%20.png",
+    "a#b.png", "a?d=b.png", "a+b.png", "ü\u0308.png", "-a.png", "a&b.png", "a\\b.png", "C:a.png",
+    "..a.png", "a..png", "0a1b2c3d-a.png", "a\udcff.png", "a\u2028b.png", "a\x1cb.png", "~.png",
+    "a.txt.png", "A.PNG",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+@pytest.mark.parametrize("to", FORMATS)
+def test_any_file_name_comes_back_or_is_refused(tmp_path: Path, to: str, split: str | None) -> None:
+    kept = 0
+    for number, name in enumerate(FILES):
+        path = draw(tmp_path / "from.png", SIZE).rename(tmp_path / name)
+        out = tmp_path / f"out{number}"
+        try:
+            convert([one(path, "cat", split)], out, to, images="link")
+        except DatasetError as error:
+            assert error.code == "convert.name"
+            continue
+        again = open_dataset(out)
+        assert [e.path.name for e in again] == [name]
+        assert again[0].objects.boxes.tolist() == [[1, 2, 9, 8.5]]
+        kept += 1
+    assert kept >= 16

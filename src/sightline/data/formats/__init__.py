@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.formats import cvat_writer, open_images_writer, writers
+from sightline.data.formats import cvat_writer, names, open_images_writer, writers
 from sightline.data.formats.label_studio import (
     LABEL_STUDIO_HOLDS,
     write_label_studio_folder,
@@ -39,14 +39,12 @@ class Format:
 
 FORMATS = {
     "coco": Format(writers.write_coco_folder, writers.COCO_HOLDS, "images/{split}"),
-    "voc": Format(
-        writers.write_voc_folder, writers.VOC_HOLDS, "JPEGImages", check=writers.check_voc
-    ),
+    "voc": Format(writers.write_voc_folder, writers.VOC_HOLDS, "JPEGImages", check=names.check_voc),
     "yolo": Format(
         writers.write_yolo_folder,
         writers.YOLO_HOLDS,
         "images/{split}",
-        check=writers.check_skeletons,
+        check=names.check_yolo,
         lacks=writers.yolo_lacks,
     ),
     "cvat": Format(
@@ -62,7 +60,12 @@ FORMATS = {
         check=open_images_writer.check_open_images,
     ),
     "csv": Format(writers.write_csv_folder, writers.CSV_HOLDS, "images"),
-    "labelstudio": Format(write_label_studio_folder, LABEL_STUDIO_HOLDS, "images/{split}"),
-    "labelme": Format(write_labelme_folder, LABELME_HOLDS, "{split}"),
+    "labelstudio": Format(
+        write_label_studio_folder,
+        LABEL_STUDIO_HOLDS,
+        "images/{split}",
+        check=names.check_hidden,
+    ),
+    "labelme": Format(write_labelme_folder, LABELME_HOLDS, "{split}", check=names.check_hidden),
 }
 """The only list of formats that are written: name → how."""

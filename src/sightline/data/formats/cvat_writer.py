@@ -17,8 +17,9 @@ from sightline.data.formats.cvat import FILE, SPLIT
 from sightline.data.formats.cvat_labels import draw_limbs
 from sightline.data.formats.cvat_shapes import CROWD, DIFFICULT, mask_text
 from sightline.data.formats.losses import KINDS
+from sightline.data.formats.names import check_skeletons, check_xml
 from sightline.data.formats.plan import Part
-from sightline.data.formats.writers import check_skeletons, check_xml, number
+from sightline.data.formats.writers import number
 from sightline.data.records import Dataset, Example, Objects, Polygons, Skeleton
 from sightline.errors import AnnotationError, DatasetError
 from sightline.files import write_text
