@@ -1,16 +1,20 @@
 """Everything a data set can hold, from every format to every other: kept, or counted."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from folders import draw
 from sightline.data import Dataset, Example, Objects, Polygons, Segment, masks, open_dataset, splits
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS, KINDS
 from sightline.data.skeletons import skeleton
+from sightline.errors import DatasetError, SightlineWarning
 
 SIZE = (40, 60)
 NAMES = ("cat", "dog", "person", "nobody")
@@ -44,7 +48,7 @@ def everything(root: Path) -> list[Dataset]:
         np.zeros((7, 3, 3), np.float32),
     )
     assert first.keypoints is not None
-    first.keypoints[4] = [[2, 3, 2], [4.5, 5, 1], [0, 0, 0]]
+    first.keypoints[4] = [[2, 3, 2], [4.5, 5, 1], [66, 5, 1]]  # the last lies outside
     first.area[:4] = [masks.area(segment, SIZE) for segment in first.segments[:4] if segment]  # type: ignore[index]
     first.area[6] = 77  # its own
     first.crowd[6], first.difficult[4] = True, True
@@ -71,6 +75,7 @@ EXPECTED = {
     "parts": 2,
     "boxes": 1,
     "keypoints": 1,
+    "outside": 1,
     "names": 3,
     "limbs": 2,
     "area": 1,
@@ -85,6 +90,7 @@ EXPECTED = {
 
 ABOVE = {
     "runs": "masks", "parts": "masks", "boxes": "masks", "names": "keypoints", "area": "crowd",
+    "outside": "keypoints",
 }  # fmt: skip
 """Kinds that are not lost on their own where another is: that of the crowd goes with it."""
 
@@ -93,10 +99,16 @@ def test_every_kind_is_in_the_data_set() -> None:
     assert EXPECTED.keys() == KINDS.keys()
 
 
+def held(name: str, datasets: list[Dataset]) -> frozenset[str]:
+    """What a format holds of certain data sets."""
+    return FORMATS[name].holds - FORMATS[name].lacks(datasets)
+
+
 @pytest.mark.parametrize("to", FORMATS)
 def test_what_a_format_does_not_hold_is_counted(tmp_path: Path, to: str) -> None:
-    holds = FORMATS[to].holds
-    losses = convert(everything(tmp_path / "from"), tmp_path / "out", to, images="link")
+    source = everything(tmp_path / "from")
+    holds = held(to, source)
+    losses = convert(source, tmp_path / "out", to, images="link")
     wanted = {
         kind: number
         for kind, number in EXPECTED.items()
@@ -137,7 +149,9 @@ def _row(
     if segment is not None and moved:
         box = tuple(round(value, 2) for value in masks.box_of(segment, SIZE))
     pixels = "" if segment is None else masks.to_text(masks.encode(masks.rasterise(segment, SIZE)))
-    points = found.keypoints
+    points = None if found.keypoints is None else found.keypoints.copy()
+    if points is not None and "outside" not in holds:
+        points[points[..., 0] > SIZE[1]] = 0
     seen = points is not None and bool((points[i, :, 2] > 0).any())
     return (
         dataset.classes[found.labels[i]],
@@ -157,9 +171,9 @@ def every_split(folder: Path) -> list[Dataset]:
     return [open_dataset(folder, name) for name in names]
 
 
-def moves(name: str) -> bool:
+def moves(holds: frozenset[str]) -> bool:
     """Whether a format has masks, and no boxes of their own beside them."""
-    return "masks" in FORMATS[name].holds and "boxes" not in FORMATS[name].holds
+    return "masks" in holds and "boxes" not in holds
 
 
 @pytest.mark.parametrize("second", FORMATS)
@@ -167,10 +181,12 @@ def moves(name: str) -> bool:
 def test_what_both_formats_hold_goes_through_both(tmp_path: Path, first: str, second: str) -> None:
     source = everything(tmp_path / "from")
     convert(source, tmp_path / "one", first, images="link")
-    convert(every_split(tmp_path / "one"), tmp_path / "two", second, images="link")
+    between = every_split(tmp_path / "one")
+    convert(between, tmp_path / "two", second, images="link")
     got = every_split(tmp_path / "two")
-    both = FORMATS[first].holds & FORMATS[second].holds
-    moved = moves(first) or ("masks" in FORMATS[first].holds and moves(second))
+    one, two = held(first, source), held(second, between)
+    both = one & two
+    moved = moves(one) or ("masks" in one and moves(two))
     assert facts(got, both) == facts(source, both, moved)
     if "splits" in both:
         assert {d.split for d in got} == {"train", "val"}
@@ -178,3 +194,132 @@ def test_what_both_formats_hold_goes_through_both(tmp_path: Path, first: str, se
         assert (got[0].classes, got[0].category_ids) == (NAMES, IDS)
     if {"keypoints", "names", "limbs"} <= both:
         assert got[0].skeleton == source[0].skeleton
+
+
+REAL = {
+    "raccoon": ("voc", "val", None),
+    "bccd": ("voc", "val", None),
+    "pet_heads_yolo": ("yolo", "val", None),
+    "coco": ("coco", "val", None),
+    "coco masks": ("coco", "val", "annotations/person_masks_val.json"),
+}
+
+
+def worst_box(first: Dataset, second: Dataset, moved: bool) -> float:
+    """The largest difference of a box's end, objects matched in their order by image."""
+    back = {example.path.name: example.objects for example in second}
+    worst = 0.0
+    for example in first:
+        mine, other = example.objects, back[example.path.name]
+        mine = mine[~mine.crowd]
+        assert first_names(first, mine) == first_names(second, other)
+        boxes = mine.boxes
+        if moved and mine.segments is not None:
+            around = [
+                box if segment is None else masks.box_of(segment, example.size)
+                for box, segment in zip(boxes, mine.segments, strict=True)
+            ]
+            boxes = np.clip(np.array(around).reshape(-1, 4), 0, example.size[::-1] * 2)
+        if len(boxes):
+            worst = max(worst, float(np.abs(boxes - other.boxes).max()))
+    return worst
+
+
+def first_names(dataset: Dataset, objects: Objects) -> list[str]:
+    return [dataset.classes[label] for label in objects.labels]
+
+
+@pytest.mark.parametrize("to", ["labelme", "labelstudio"])
+@pytest.mark.parametrize("name", REAL)
+def test_real_data_there_and_back(shared: Path, tmp_path: Path, name: str, to: str) -> None:
+    origin, split, labels = REAL[name]
+    root = shared / "data" / name.split(maxsplit=1)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SightlineWarning)  # bccd's two boxes without area
+        data = open_dataset(root, split, root / labels if labels else None, on_bad="skip")
+    data = data.subset(range(min(len(data), 40)))
+    convert([data], tmp_path / "there", to, images="link")
+    there = open_dataset(tmp_path / "there", split)
+    convert([there], tmp_path / "back", origin, images="link")
+    back = open_dataset(tmp_path / "back", split)
+    worst = worst_box(data, back, labels is not None)
+    count = sum(len(example.objects) for example in back)
+    print(f"{name} → {to} → {origin}: {count} objects, largest error of a box {worst:g} pixels")
+    assert worst <= 2e-3
+    assert count > 20
+    if labels:
+        assert same_pixels(data, back) > 20
+
+
+def same_pixels(first: Dataset, second: Dataset) -> int:
+    """How many masks there are, each of the same pixels in both."""
+    count = 0
+    back = {example.path.name: example.objects for example in second}
+    for example in first:
+        mine, other = example.objects, back[example.path.name]
+        mine = mine[~mine.crowd]
+        for one, two in zip(mine.segments or (), other.segments or (), strict=True):
+            if one is not None and two is not None:
+                pixels = [masks.rasterise(segment, example.size) for segment in (one, two)]
+                np.testing.assert_array_equal(*pixels)
+                count += 1
+    return count
+
+
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs"])
+    | st.sampled_from("\u2028\x85\x0b\x1c\r\n\t'\"=#:,&<%\x00"),
+    min_size=1,
+    max_size=6,
+).filter(str.strip)
+
+
+def one(path: Path, label: str, split: str | None) -> Dataset:
+    found = Objects.of([[1, 2, 9, 8.5]], [0])
+    example = Example(path, path.stem, SIZE, found)
+    return Dataset((example,), (label,), (1,), None, "x", path.parent, split)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@settings(max_examples=40, deadline=None)
+@given(label=WORDS)
+def test_any_class_name_comes_back_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, to: str, label: str
+) -> None:
+    home = tmp_path_factory.mktemp("names")
+    try:
+        convert([one(draw(home / "a.png", SIZE), label, None)], home / "out", to, images="link")
+    except DatasetError as error:
+        assert error.code == "convert.name"
+        assert not (home / "out").exists()
+        return
+    again = open_dataset(home / "out")
+    assert again.classes == (label,)
+    assert again[0].objects.boxes.tolist() == [[1, 2, 9, 8.5]]
+
+
+FILES = (
+    "a b.png", " a.png", "a .png", "a\nb.png", "=a.png", "'a.png", "a,b.png", 'a"b.png', "%20.png",
+    "a#b.png", "a?d=b.png", "a+b.png", "ü\u0308.png", "-a.png", "a&b.png", "a\\b.png", "C:a.png",
+    "..a.png", "a..png", "0a1b2c3d-a.png", "a\udcff.png", "a\u2028b.png", "a\x1cb.png", "~.png",
+    "a.txt.png", "A.PNG",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+@pytest.mark.parametrize("to", FORMATS)
+def test_any_file_name_comes_back_or_is_refused(tmp_path: Path, to: str, split: str | None) -> None:
+    kept = 0
+    for number, name in enumerate(FILES):
+        path = draw(tmp_path / "from.png", SIZE).rename(tmp_path / name)
+        out = tmp_path / f"out{number}"
+        try:
+            convert([one(path, "cat", split)], out, to, images="link")
+        except DatasetError as error:
+            assert error.code == "convert.name"
+            continue
+        again = open_dataset(out)
+        assert [e.path.name for e in again] == [name]
+        assert again[0].objects.boxes.tolist() == [[1, 2, 9, 8.5]]
+        kept += 1
+    assert kept >= 16

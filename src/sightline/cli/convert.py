@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sightline.data import Dataset
     from sightline.data.formats import Losses
 
-KNOWN = "coco, voc, yolo, csv, labelme or labelstudio"
+KNOWN = "coco, voc, yolo, cvat, openimages, csv, labelme or labelstudio"
 SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
 TO = f"Format to write: {KNOWN}."
 FROM = f"Format of the source, where a folder could be two: {KNOWN}."

@@ -153,6 +153,20 @@ def is_number(value: object) -> TypeGuard[int | float]:
         return False
 
 
+def to_number(text: str | None) -> float | None:
+    """The finite number that a text is; None for anything else."""
+    try:
+        value = float((text or "").strip())
+    except ValueError:
+        return None
+    return value if is_number(value) else None
+
+
+def to_flag(text: str | None) -> bool:
+    """Whether a text says yes: 1, true or yes."""
+    return (text or "").strip().lower() in ("1", "true", "yes")
+
+
 def check_box(box: Box, size: Size) -> tuple[Box, float]:
     """The part of an xyxy box inside an image of `size`, and by how many pixels it reached out.
 

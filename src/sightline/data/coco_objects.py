@@ -59,7 +59,7 @@ def parse_row(row: dict[str, Any], place: Place) -> tuple[Row, float]:
         raise AnnotationError(f"{crowd!r} is neither 0 nor 1", code="crowd", pointer="/iscrowd")
     points, keypoints = row.get("keypoints"), None
     if points is not None:
-        keypoints = _at("/keypoints", _keypoints, points, place.points, size)
+        keypoints = _at("/keypoints", parse_keypoints, points, place.points, size)
         labelled, said = int((keypoints[:, 2] > 0).sum()), row.get("num_keypoints")
         if said is not None and said != labelled:
             mends.append(("keypoints.count", f"num_keypoints is {said!r}, {labelled} are labelled"))
@@ -117,8 +117,12 @@ def _area(value: Any, shape: tuple[Box, Segment | None], size: Size) -> float:
     return (x2 - x1) * (y2 - y1)
 
 
-def _keypoints(value: Any, points: int, size: Size) -> np.ndarray:
-    """x, y, visibility of each point; COCO's visibilities are 0, 1 and 2."""
+def parse_keypoints(value: Any, points: int, size: Size) -> np.ndarray:
+    """x, y, visibility of each point out of a list of numbers; the visibilities are 0, 1 and 2.
+
+    AnnotationError without a place: `keypoints.length`, `keypoints.not_finite`,
+    `keypoints.visibility`, `keypoints.outside`.
+    """
     if not isinstance(value, list) or len(value) != 3 * points:
         count = len(value) if isinstance(value, list) else "no list of"
         raise AnnotationError(

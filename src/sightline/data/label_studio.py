@@ -20,7 +20,7 @@ from sightline.data.image_search import ImageSearch, address_parts
 from sightline.data.json_head import json_head
 from sightline.data.label_studio_regions import objects_of
 from sightline.data.pages import Page, class_names, image_size, to_dataset
-from sightline.data.reading import is_image_name, list_folder, read_json
+from sightline.data.reading import is_image_name, read_json
 from sightline.data.records import Dataset
 from sightline.errors import AnnotationError, DatasetError
 
@@ -44,8 +44,8 @@ def is_label_studio(file: Path) -> bool:
 
 def task_files(root: Path) -> dict[str | None, Path]:
     """The file of each split; under None that of a data set without splits."""
-    known = [path for path in list_folder(root) if path.suffix.lower() == ".json"]
-    files = [path for path in known[:SAMPLE] if is_label_studio(path)]
+    known = sorted(root.glob("*.json")) if root.is_dir() else []
+    files = [path for path in known[:SAMPLE] if path.is_file() and is_label_studio(path)]
     if len(files) == 1 and not files[0].stem.startswith(PREFIX):
         return {None: files[0]}
     names = [path.stem.removeprefix(PREFIX) for path in files]

@@ -5,6 +5,8 @@
 | COCO | `annotations/instances_{split}.json`, or Roboflow's `_annotations.coco.json` |
 | Pascal VOC | `Annotations/*.xml`, with `ImageSets/Main/{split}.txt` and `JPEGImages/` |
 | YOLO | `data.yaml` that names the classes, with `images/` and `labels/` |
+| CVAT | `annotations.xml`, with `images/` |
+| OpenImages | `{split}-annotations-bbox.csv`, or any CSV with its header, with `images/` |
 | plain CSV | `labels.csv` or `annotations.csv`, with `images/` |
 | LabelMe | a JSON file with `shapes` for each image; folders of them are splits |
 | Label Studio | a JSON file with a list of tasks; `tasks_{split}.json` for splits |

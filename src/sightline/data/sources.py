@@ -10,6 +10,10 @@ from pathlib import Path
 from sightline.data.checks import OnBad
 from sightline.data.coco import read_coco
 from sightline.data.coco_layout import CocoSource, coco_files
+from sightline.data.formats.cvat import FILE as CVAT_FILE
+from sightline.data.formats.cvat import cvat_splits, is_cvat, read_cvat
+from sightline.data.formats.open_images import BoxFile, box_files, read_open_images
+from sightline.data.formats.open_images_rows import is_open_images
 from sightline.data.formats.plain_csv import find_csv, read_csv
 from sightline.data.json_head import json_head
 from sightline.data.label_studio import is_label_studio, read_label_studio, task_files
@@ -89,6 +93,26 @@ def _yaml(place: Place) -> Path:
     return place.file or find_yaml(place.root) or place.root / "data.yaml"
 
 
+def _cvat(place: Place) -> Path:
+    return place.file or place.root / CVAT_FILE
+
+
+def _open_images_splits(place: Place) -> tuple[str, ...]:
+    if place.file is not None:
+        return ()
+    return tuple(dict.fromkeys(file.split for file in box_files(place.root) if file.split))
+
+
+def _read_open_images(place: Place, split: str | None, on_bad: OnBad) -> Dataset:
+    files = [BoxFile.of(place.file)] if place.file is not None else box_files(place.root)
+    return read_open_images(files, (place.root, place.images), split, on_bad)
+
+
+def _has_csv(root: Path) -> bool:
+    file = find_csv(root)
+    return file is not None and not is_open_images(file)
+
+
 def _labelme_splits(place: Place) -> tuple[str, ...]:
     if place.file is not None:
         return ()
@@ -131,10 +155,26 @@ SOURCES = {
         splits=lambda place: tuple(read_config(_yaml(place)).splits),
         read=lambda place, split, on_bad: read_yolo(_yaml(place), split, on_bad),
     ),
+    "cvat": Source(
+        title="CVAT",
+        sign=CVAT_FILE,
+        found=lambda root: is_cvat(root / CVAT_FILE),
+        owns=is_cvat,
+        splits=lambda place: cvat_splits(_cvat(place)),
+        read=lambda place, split, on_bad: read_cvat(_cvat(place), split, on_bad, place.images),
+    ),
+    "openimages": Source(
+        title="OpenImages",
+        sign="train-annotations-bbox.csv",
+        found=lambda root: bool(box_files(root)),
+        owns=is_open_images,
+        splits=_open_images_splits,
+        read=_read_open_images,
+    ),
     "csv": Source(
         title="CSV",
         sign="labels.csv",
-        found=lambda root: find_csv(root) is not None,
+        found=_has_csv,
         owns=lambda file: file.suffix.lower() == ".csv",
         splits=lambda place: (),
         read=lambda place, split, on_bad: read_csv(

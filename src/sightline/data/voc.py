@@ -8,28 +8,24 @@ those of all XML files of the folder, whatever the split: VOC's own 20 in their 
 others sorted.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, iterparse
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, to_flag, to_number
 from sightline.data.reading import (
     contained,
     is_file,
     is_image_name,
     list_folder,
-    read_bytes,
     read_text,
     with_image_suffix,
 )
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
+from sightline.data.xml import Node, read_xml
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
@@ -40,8 +36,6 @@ VOC_CLASSES = (
 )  # fmt: skip
 """The 20 classes of Pascal VOC in their official order."""
 
-DEPTH_LIMIT, ELEMENT_LIMIT = 20, 200_000
-
 
 @dataclass(frozen=True)
 class _Shape:
@@ -49,6 +43,7 @@ class _Shape:
     box: Box
     difficult: bool
     swapped: bool
+    place: str
 
 
 @dataclass(frozen=True)
@@ -143,47 +138,22 @@ def _class_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _parse(path: Path) -> Any:
-    """The root element; refused are document types, entities, depth and masses of elements."""
-    source = io.BytesIO(read_bytes(path))
-    depth = count = 0
-    root = None
-    try:
-        for event, element in iterparse(source, events=("start", "end"), forbid_dtd=True):
-            depth += 1 if event == "start" else -1
-            count += event == "start"
-            root = element if root is None else root
-            if depth > DEPTH_LIMIT or count > ELEMENT_LIMIT:
-                raise AnnotationError("nested too deeply, or too long", code="xml.size", path=path)
-    except DefusedXmlException as error:
-        raise AnnotationError(
-            "document types and entities are refused", code="xml.forbidden", path=path
-        ) from error
-    except (ParseError, ValueError, LookupError) as error:
-        line, column = getattr(error, "position", (0, 0))
-        raise AnnotationError(
-            str(error), code="xml.syntax", path=path, pointer=f"line {line}:{column}"
-        ) from error
-    if root is None or root.tag != "annotation":
-        raise AnnotationError("there is no <annotation>", code="xml.root", path=path)
-    return root
-
-
 def _read_page(path: Path) -> _Page:
-    root = _parse(path)
+    root = read_xml(path, "annotation")
     shapes, names, faults = [], [], []
-    for i, element in enumerate(root.findall("object"), 1):
+    for i, element in enumerate(root.each("object"), 1):
         name = (element.findtext("name") or "").strip()
         try:
             if not name:
                 raise AnnotationError("an object has no name", code="category.name")
             names.append(name)
             box, swapped = _corners(element)
-            shapes.append(_Shape(name, box, _flag(element.findtext("difficult")), swapped))
+            hard = to_flag(element.findtext("difficult"))
+            shapes.append(_Shape(name, box, hard, swapped, _place(i, name, element)))
         except AnnotationError as error:
-            error.pointer = f"object {i} ({name!r})"
+            error.pointer = _place(i, name, element)
             faults.append(error)
-    width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
+    width, height = (to_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
     size = None
     if width is not None and height is not None and width >= 1 and height >= 1:
         size = (int(height), int(width))
@@ -192,26 +162,18 @@ def _read_page(path: Path) -> _Page:
     return _Page(path, file_name, place, size, tuple(shapes), tuple(names), tuple(faults))
 
 
-def _flag(text: str | None) -> bool:
-    return (text or "").strip().lower() in ("1", "true", "yes")
+def _place(number: int, name: str, element: Node) -> str:
+    return f"object {number} ({name!r}), {element.place}"
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        value = float((text or "").strip())
-    except ValueError:
-        return None
-    return value if is_number(value) else None
-
-
-def _corners(element: Any) -> tuple[Box, bool]:
+def _corners(element: Node) -> tuple[Box, bool]:
     """An object's box, each end checked to be a finite number, and whether its corners were
     exchanged in the file.
     """
     values = []
     for end in ("xmin", "ymin", "xmax", "ymax"):
         text = element.findtext(f"bndbox/{end}")
-        value = _number(text)
+        value = to_number(text)
         if value is None:
             raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format")
         values.append(value)
@@ -254,9 +216,8 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
     for fault in page.faults:
         checks.add_error(fault, page.path, None)
     boxes, labels, difficult = [], [], []
-    for i, shape in enumerate(page.shapes, 1):
-        place = f"object {i} ({shape.name!r})"
-        box = _settled(shape, size, (page.path, place), checks)
+    for shape in page.shapes:
+        box = _settled(shape, size, page.path, checks)
         if box is not None:
             boxes.append(box)
             labels.append(classes.index(shape.name))
@@ -266,8 +227,9 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
     return Example(path, page.path.stem, size, objects)
 
 
-def _settled(shape: _Shape, size: Size, place: tuple[Path, str], checks: Checks) -> Box | None:
+def _settled(shape: _Shape, size: Size, path: Path, checks: Checks) -> Box | None:
     """A shape's box in its image, put right where that is wanted; None where it is a fault."""
+    place = path, shape.place
     if shape.swapped:
         message = "the second corner lies left of the first, or above it"
         if not checks.fixing:

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from sightline.data.reading import contained, list_folder, read_text
-from sightline.errors import AnnotationError, DatasetError
+from sightline.data.yolo_pose import Pose, read_pose
+from sightline.errors import AnnotationError
 
 YAML_LIMIT = 1 << 20
 SPLITS = ("train", "val", "test")
@@ -15,12 +16,15 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class YoloConfig:
-    """Class names with the ids that label files use for them, and each split's image folders."""
+    """Class names with the ids that label files use for them, each split's image folders, and the
+    keypoints where it has some.
+    """
 
     path: Path
     names: tuple[str, ...]
     ids: tuple[int, ...]
     splits: dict[str, tuple[Path, ...]]
+    pose: Pose | None = None
 
 
 def find_yaml(folder: Path) -> Path | None:
@@ -79,15 +83,9 @@ def _no_key_twice(node: yaml.Node | None, path: Path) -> None:
 
 
 def read_config(path: Path) -> YoloConfig:
-    """The classes and splits of a `data.yaml`."""
+    """The classes, splits and keypoints of a `data.yaml`."""
     data = read_yaml(path)
-    if "kpt_shape" in data:
-        raise DatasetError(
-            "YOLO's keypoint labels are not read",
-            code="dataset.keypoints",
-            path=path,
-            hint="convert them to COCO's JSON",
-        )
+    pose = read_pose(data, path)
     names, ids = _names(data, path)
     base = path.parent
     if isinstance(data.get("path"), str) and not Path(data["path"]).is_absolute():
@@ -102,7 +100,7 @@ def read_config(path: Path) -> YoloConfig:
             splits[split] = folders
     if not splits:
         splits = _by_layout(base)
-    return YoloConfig(path, names, ids, splits)
+    return YoloConfig(path, names, ids, splits, pose)
 
 
 def _by_layout(base: Path) -> dict[str, tuple[Path, ...]]:
