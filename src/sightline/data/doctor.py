@@ -103,7 +103,7 @@ def check(
         except DatasetError as error:
             if error.code in ("dataset.missing", "dataset.unknown", "dataset.split"):
                 raise
-            found.append(_as_fault(error, root))
+            found += [_as_fault(error, root), *error.faults]  # type: ignore[list-item]
             continue
         parts[name or ALL] = part
         found += [*part.skipped, *part.repaired, *part.notes]

@@ -1,12 +1,15 @@
 """Label files as data: capped, strictly decoded, and never able to lead out of their folder."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sightline.data.json_places import DIGITS, misplaced
+from sightline.data.records import Fault
 from sightline.errors import AnnotationError
 
 JSON_LIMIT = 1 << 30
@@ -51,38 +54,75 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
         ) from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    answer = dict(pairs)
-    if len(answer) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise AnnotationError(f"the key {twice!r} stands twice in one object", code="json.twice")
-    return answer
+def parse_json(path: Path) -> tuple[Any, tuple[Fault, ...]]:
+    """The data of a JSON file, and what of it is no JSON though it could be read: every key that
+    stands twice in one object (`json.twice`; the last counts), NaN and Infinity (`json.constant`),
+    integers of thousands of digits (`json.number`; read as infinite), each with pointer and line.
+
+    AnnotationError where it cannot be read: those of `read_text`, `json.syntax` with line and
+    column, `json.depth`.
+    """
+    text = read_text(path, JSON_LIMIT)
+    odd = False
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal odd
+        answer = dict(pairs)
+        odd = odd or len(answer) < len(pairs)
+        return answer
+
+    def constant(name: str) -> float:
+        nonlocal odd
+        odd = True
+        return float(name)
+
+    try:
+        try:
+            data = json.loads(text, object_pairs_hook=unique, parse_constant=constant)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # Python refuses integers of more than 4,300 digits
+            odd = True
+            data = json.loads(
+                text, object_pairs_hook=unique, parse_constant=constant, parse_int=_integer
+            )
+    except json.JSONDecodeError as error:
+        raise AnnotationError(
+            error.msg,
+            code="json.syntax",
+            path=path,
+            pointer=f"line {error.lineno}:{error.colno}",
+            hint="the file was cut short, or edited by hand: a JSON editor shows the place",
+        ) from error
+    except RecursionError as error:
+        deep = [fault.pointer for fault in misplaced(text) if fault.code == "json.depth"]
+        raise AnnotationError(
+            "nested too deeply",
+            code="json.depth",
+            path=path,
+            pointer=deep[0] if deep else None,
+            hint="COCO's files are nested six deep: is it one?",
+        ) from error
+    found = misplaced(text) if odd else []
+    return data, tuple(Fault(f.code, f.message, str(path), f.pointer, f.hint) for f in found)
 
 
-def _no_constant(name: str) -> float:
-    raise AnnotationError(f"{name} is not JSON", code="json.constant")
+def _integer(text: str) -> int | float:
+    return (
+        int(text)
+        if len(text.lstrip("-")) <= DIGITS
+        else (-math.inf if text[0] == "-" else math.inf)
+    )
 
 
 def read_json(path: Path) -> Any:
-    """The data of a JSON file.
-
-    AnnotationError: those of `read_text`, `json.syntax` with line and column, `json.twice` for a
-    key that stands twice, `json.constant` for NaN and Infinity, `json.depth`, `json.number`.
-    """
-    text = read_text(path, JSON_LIMIT)
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            error.msg, code="json.syntax", path=path, pointer=f"line {error.lineno}:{error.colno}"
-        ) from error
-    except AnnotationError as error:
-        raise AnnotationError(error.message, code=error.code, path=path) from error
-    except RecursionError as error:
-        raise AnnotationError("nested too deeply", code="json.depth", path=path) from error
-    except ValueError as error:  # Python refuses integers of more than 4,300 digits
-        raise AnnotationError(str(error), code="json.number", path=path) from error
+    """The data of a JSON file; AnnotationError for all that `parse_json` raises or tells."""
+    data, faults = parse_json(path)
+    if faults:
+        error = faults[0].error()
+        error.faults = faults
+        raise error
+    return data
 
 
 def contained(root: Path, name: object) -> Path:
