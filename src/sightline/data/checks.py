@@ -106,9 +106,11 @@ class Checks:
             message = f"the box reached {excess:.1f} pixels out of its image and was cut"
             self.repair("box.clipped", message, path, pointer, id=id)
 
-    def note(self, code: str, message: str, path: Path, pointer: str | None) -> None:
+    def note(
+        self, code: str, message: str, path: Path, pointer: str | None, hint: str | None = None
+    ) -> None:
         """Remember something that costs nothing; nobody is warned of it."""
-        self.notes.append(Fault(code, message, str(path), pointer, None, "note"))
+        self.notes.append(Fault(code, message, str(path), pointer, hint, "note"))
 
     @property
     def fixing(self) -> bool:

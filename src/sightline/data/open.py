@@ -19,11 +19,11 @@ from sightline.data.checks import OnBad
 from sightline.data.coco import read_coco
 from sightline.data.coco_layout import CocoSource, coco_files
 from sightline.data.formats.plain_csv import find_csv, read_csv
-from sightline.data.reading import list_folder
+from sightline.data.reading import list_folder, packed, refuse_file
 from sightline.data.records import Dataset, Example
 from sightline.data.voc import read_voc, voc_splits
 from sightline.data.yolo import read_yolo
-from sightline.data.yolo_yaml import find_yaml, read_config
+from sightline.data.yolo_yaml import find_yaml, yolo_splits
 from sightline.errors import AnnotationError, DatasetError
 
 SAME = (("val", "valid", "validation", "val2017"), ("train", "training", "train2017"), ("test",))
@@ -56,7 +56,9 @@ def open_dataset(
     else:
         dataset = _open_folder(root, split, images, on_bad)
     if not dataset.examples:
-        raise DatasetError("there are no images in it", code="dataset.empty", path=root)
+        empty = DatasetError("there are no images in it", code="dataset.empty", path=root)
+        empty.faults = dataset.skipped
+        raise empty
     return dataset
 
 
@@ -69,7 +71,7 @@ def splits(folder: Path | str) -> tuple[str, ...]:
     if kind == "voc":
         return voc_splits(root)
     yaml = None if kind == "csv" else find_yaml(root)
-    return () if yaml is None else tuple(read_config(yaml).splits)
+    return () if yaml is None else yolo_splits(yaml)
 
 
 def default_split(folder: Path | str, wanted: str) -> str | None:
@@ -94,6 +96,7 @@ def _entrance(path: Path, annotations: Path | str | None) -> tuple[Path, Path | 
     if path.is_file() and path.suffix in (".json", ".yaml", ".yml"):
         up = path.parent.name == "annotations"
         return path.parent.parent if up else path.parent, path
+    refuse_file(path)
     raise DatasetError(
         "there is no such data set",
         code="dataset.missing",
@@ -111,6 +114,8 @@ def _recognise(root: Path) -> str:
         return "yolo"
     if find_csv(root) is not None:
         return "csv"
+    if packed(root):
+        refuse_file(packed(root)[0])
     raise DatasetError(
         "the folder is in none of the formats known",
         code="dataset.unknown",
@@ -136,8 +141,7 @@ def _existing(split: str, known: Sequence[str], folder: Path) -> str:
 
 
 def _open_yaml(path: Path, split: str | None, on_bad: OnBad) -> Dataset:
-    known = tuple(read_config(path).splits)
-    name = None if split is None else _existing(split, known, path)
+    name = None if split is None else _existing(split, yolo_splits(path), path)
     return read_yolo(path, name, on_bad)
 
 

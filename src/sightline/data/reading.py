@@ -10,11 +10,13 @@ from typing import Any
 
 from sightline.data.json_places import DIGITS, misplaced
 from sightline.data.records import Fault
-from sightline.errors import AnnotationError
+from sightline.errors import AnnotationError, DatasetError
 
 JSON_LIMIT = 1 << 30
 TEXT_LIMIT = 64 << 20
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+
+NAME = "a file name is text, relative to the image folder"
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -23,7 +25,12 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
     """A file's bytes. AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`."""
     try:
         if not is_file(path):
-            raise AnnotationError("there is no such file", code="file.not_found", path=path)
+            raise AnnotationError(
+                "there is no such file",
+                code="file.not_found",
+                path=path,
+                hint="was it moved, or its name misspelt?",
+            )
         size = path.stat().st_size
         if size > limit:
             raise AnnotationError(
@@ -34,7 +41,8 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise AnnotationError(str(error), code="file.unreadable", path=path) from error
+        hint = "may you read it, and is the disk well?"
+        raise AnnotationError(str(error), code="file.unreadable", path=path, hint=hint) from error
 
 
 def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
@@ -132,7 +140,7 @@ def contained(root: Path, name: object) -> Path:
     with a NUL, through a symbolic link. Backslashes are taken for slashes.
     """
     if not isinstance(name, str) or not name:
-        raise AnnotationError(f"{name!r} is no file name", code="file.name")
+        raise AnnotationError(f"{str(name)[:80]!r} is no file name", code="file.name", hint=NAME)
     clean = name.replace("\\", "/")
     parts = clean.split("/")
     if clean.startswith("/") or _DRIVE.match(clean) or "\0" in clean or ".." in parts:
@@ -145,13 +153,15 @@ def contained(root: Path, name: object) -> Path:
         if not os.path.realpath(path).startswith(home.rstrip(os.sep) + os.sep):
             raise _outside(name)
     except (OSError, ValueError) as error:
-        raise AnnotationError(f"{name!r} is no file name", code="file.name") from error
+        raise AnnotationError(
+            f"{name[:80]!r} is no file name", code="file.name", hint=NAME
+        ) from error
     return path
 
 
 def _outside(name: str) -> AnnotationError:
     return AnnotationError(
-        f"the file name {name!r} leads out of the data set's folder",
+        f"the file name {name[:80]!r} leads out of the data set's folder",
         code="file.outside",
         hint="file names are relative to the image folder",
     )
@@ -187,3 +197,40 @@ def with_image_suffix(stem: Path) -> list[Path]:
     names: Iterable[str] = (stem.name + end for s in IMAGE_SUFFIXES for end in (s, s.upper()))
     found = {path.resolve(): path for name in names if is_file(path := stem.with_name(name))}
     return list(found.values())
+
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def packed(folder: Path) -> list[Path]:
+    """The archives that lie in a folder."""
+    return [path for path in list_folder(folder) if path.suffix.lower() in ARCHIVES]
+
+
+def refuse_file(path: Path) -> None:
+    """Raise DatasetError for a file where a folder is wanted: `dataset.archive` for one that is
+    packed, `dataset.file` for others. Nothing is raised where there is no such file.
+
+    Archives are not unpacked here: their names may lead out of the folder and their contents be a
+    million times their size, and the user's own tool has the better questions.
+    """
+    if not is_file(path):
+        return
+    if path.suffix.lower() in ARCHIVES:
+        raise DatasetError(
+            "the data set is packed",
+            code="dataset.archive",
+            path=path,
+            hint="unpack it first, and name the folder that comes out",
+        )
+    raise DatasetError(
+        "this is a file that no format of ours begins with",
+        code="dataset.file",
+        path=path,
+        hint="name the folder of the data set, a COCO file or a data.yaml",
+    )
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, numbered as editors do it: only line feeds and returns end one."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -9,6 +9,9 @@ others sorted.
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,12 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
 from sightline.data.reading import (
     contained,
     is_file,
     is_image_name,
+    lines_of,
     list_folder,
     read_bytes,
     read_text,
@@ -45,6 +49,7 @@ DEPTH_LIMIT, ELEMENT_LIMIT = 20, 200_000
 
 @dataclass(frozen=True)
 class _Shape:
+    number: int
     name: str
     box: Box
     difficult: bool
@@ -53,12 +58,13 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _Page:
-    """What one XML file says; `faults` are those of its objects."""
+    """What one XML file says; `faults` are those of its objects, `said` a size that is none."""
 
     path: Path
     file_name: str | None
     place: str | None
     size: Size | None
+    said: str | None
     shapes: tuple[_Shape, ...]
     names: tuple[str, ...]
     faults: tuple[AnnotationError, ...]
@@ -73,7 +79,7 @@ def voc_splits(folder: Path) -> tuple[str, ...]:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line for line in read_text(path).splitlines() if line.strip()]
+    return [line for line in lines_of(read_text(path)) if line.strip()]
 
 
 def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Dataset:
@@ -90,7 +96,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
     names: set[str] = set()
     for path in files:
         try:
-            page = _read_page(path)
+            page = _page(path, folder)
         except AnnotationError as error:
             if path.stem in asked:
                 checks.add_error(error, path, None)
@@ -99,15 +105,22 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         pages[path.stem] = page
     classes = _class_order(names)
     if not classes:
-        checks.finish()
-        raise DatasetError("no XML file names any object", code="dataset.empty", path=folder)
-    examples = []
+        empty = DatasetError("no XML file names any object", code="dataset.empty", path=folder)
+        empty.faults = checks.finish()
+        raise empty
+    examples: dict[Path, Example] = {}
     for stem in wanted:
-        if stem in pages:
-            found = _example(pages[stem], folder / "JPEGImages", classes, checks)
-            examples += [found] if found else []
+        found = (
+            _example(pages[stem], folder / "JPEGImages", classes, checks) if stem in pages else None
+        )
+        if found is not None and found.path in examples:
+            message = f"{examples[found.path].image_id}.xml names the same image"
+            hint = "correct <filename>, or join the two"
+            checks.add("image.duplicate_file", message, pages[stem].path, "filename", hint)
+        elif found is not None:
+            examples[found.path] = found
     return Dataset(
-        examples=settle(examples, checks),
+        examples=settle(list(examples.values()), checks),
         classes=classes,
         category_ids=tuple(range(1, len(classes) + 1)),
         skeleton=None,
@@ -126,15 +139,19 @@ def _wanted(folder: Path, split: str | None, files: list[Path], checks: Checks) 
     if split is None:
         return sorted(known)
     listing = folder / "ImageSets" / "Main" / f"{split}.txt"
-    wanted = []
-    for number, line in enumerate(read_text(listing).splitlines(), 1):
-        stem = line.split()[0] if line.split() else ""
-        if stem in known:
-            wanted.append(stem)
+    wanted: dict[str, None] = {}
+    for number, line in enumerate(lines_of(read_text(listing)), 1):
+        stem, place = line.split()[0] if line.split() else "", f"line {number}"
+        if stem in wanted:
+            message, hint = f"{stem} stands here for the second time", "delete the line"
+            checks.repair("image.listed_twice", message, listing, place, hint)
+        elif stem in known:
+            wanted[stem] = None
         elif stem:
-            message = f"there is no Annotations/{stem}.xml"
-            checks.add("image.unlabelled", message, listing, f"line {number}")
-    return list(dict.fromkeys(wanted))
+            message = f"there is no Annotations/{stem[:80]}.xml"
+            hint = "label the image, or take it off the list"
+            checks.add("image.unlabelled", message, listing, place, hint)
+    return list(wanted)
 
 
 def _class_order(names: set[str]) -> tuple[str, ...]:
@@ -169,39 +186,65 @@ def _parse(path: Path) -> Any:
     return root
 
 
+_read: ContextVar[dict[Path, "_Page | AnnotationError"] | None] = ContextVar("_read", default=None)
+
+
+@contextmanager
+def pages_kept() -> Iterator[None]:
+    """While this lasts each XML file is read once, however many splits are opened."""
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+def _page(path: Path, folder: Path) -> _Page:
+    """What an XML file of a VOC folder says; a link must not lead out of the folder."""
+    known = _read.get()
+    if known is None:
+        return _read_page(contained(folder, f"{path.parent.name}/{path.name}"))
+    if path not in known:
+        try:
+            known[path] = _read_page(contained(folder, f"{path.parent.name}/{path.name}"))
+        except AnnotationError as error:
+            known[path] = error
+    page = known[path]
+    if isinstance(page, AnnotationError):
+        raise page
+    return page
+
+
 def _read_page(path: Path) -> _Page:
     root = _parse(path)
     shapes, names, faults = [], [], []
     for i, element in enumerate(root.findall("object"), 1):
         name = (element.findtext("name") or "").strip()
-        try:
-            if not name:
-                raise AnnotationError("an object has no name", code="category.name")
+        errors = []
+        if name:
             names.append(name)
+        else:
+            hint = "name its class, or delete the object"
+            errors.append(AnnotationError("an object has no name", code="category.name", hint=hint))
+        try:
             box, swapped = _corners(element)
-            shapes.append(_Shape(name, box, _flag(element.findtext("difficult")), swapped))
+            if name:
+                flag = (element.findtext("difficult") or "").strip().lower()
+                shapes.append(_Shape(i, name, box, flag in ("1", "true", "yes"), swapped))
         except AnnotationError as error:
+            errors.append(error)
+        for error in errors:
             error.pointer = f"object {i} ({name!r})"
-            faults.append(error)
-    width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
+        faults += errors
+    sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
+    numbers = [parse_number(side) or 0 for side in sides]
     size = None
-    if width is not None and height is not None and width >= 1 and height >= 1:
-        size = (int(height), int(width))
+    if all(n >= 1 and n == int(n) for n in numbers):
+        size = (int(numbers[0]), int(numbers[1]))
+    said = None if size is not None or sides == [None, None] else f"{sides[1]} × {sides[0]}"
     file_name = (root.findtext("filename") or "").strip() or None
     place = (root.findtext("path") or "").strip() or None
-    return _Page(path, file_name, place, size, tuple(shapes), tuple(names), tuple(faults))
-
-
-def _flag(text: str | None) -> bool:
-    return (text or "").strip().lower() in ("1", "true", "yes")
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float((text or "").strip())
-    except ValueError:
-        return None
-    return value if is_number(value) else None
+    return _Page(path, file_name, place, size, said, tuple(shapes), tuple(names), tuple(faults))
 
 
 def _corners(element: Any) -> tuple[Box, bool]:
@@ -211,9 +254,10 @@ def _corners(element: Any) -> tuple[Box, bool]:
     values = []
     for end in ("xmin", "ymin", "xmax", "ymax"):
         text = element.findtext(f"bndbox/{end}")
-        value = _number(text)
+        value = parse_number(text)
         if value is None:
-            raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format")
+            hint = "write a number of pixels, with a point for the decimals"
+            raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format", hint=hint)
         values.append(value)
     x1, y1, x2, y2 = values
     if x2 == x1 or y2 == y1:
@@ -237,6 +281,7 @@ def _image_path(page: _Page, folder: Path) -> Path:
         raise AnnotationError(
             f"neither {page.file_name!r} nor {page.path.stem}.* is in {folder}",
             code="image.missing",
+            hint="put the image there, or delete the XML file",
         )
     return contained(folder, same[0].name)
 
@@ -253,9 +298,12 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
         checks.note("file.machine_path", message, page.path, "path")
     for fault in page.faults:
         checks.add_error(fault, page.path, None)
+    if page.said is not None:
+        message = f"{page.said[:40]} is no image size: the image's own is taken"
+        checks.note("image.size", message, page.path, "size", "correct it, or leave it out")
     boxes, labels, difficult = [], [], []
-    for i, shape in enumerate(page.shapes, 1):
-        place = f"object {i} ({shape.name!r})"
+    for shape in page.shapes:
+        place = f"object {shape.number} ({shape.name!r})"
         box = _settled(shape, size, (page.path, place), checks)
         if box is not None:
             boxes.append(box)

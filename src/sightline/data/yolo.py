@@ -5,17 +5,25 @@ A line is `class x y w h`, the box's centre and sides as shares of the upright i
 An image without a label file, or with an empty one, is an image without objects.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sightline import images as pictures
 from sightline.data import masks
-from sightline.data.checks import Box, Checks, OnBad, check_box
-from sightline.data.reading import contained, is_file, is_image_name, list_folder, read_text
+from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
+from sightline.data.reading import (
+    contained,
+    is_file,
+    is_image_name,
+    lines_of,
+    list_folder,
+    read_text,
+)
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
+from sightline.data.segments import VERTEX_LIMIT
 from sightline.data.yolo_yaml import YoloConfig, read_config
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
@@ -40,15 +48,15 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
     AnnotationError with every fault, file and line; with `on_bad="skip"` bad lines and images that
     cannot be read are dropped and told in `skipped`.
     """
-    config = read_config(yaml)
     checks = Checks(on_bad)
+    config = read_config(yaml, checks)
     root = yaml.parent
     paths: list[Path] = []
     for name in config.splits if split is None else (split,):
         if name not in config.splits:
             raise DatasetError(f"there is no split {name!r}", code="dataset.split", path=yaml)
         for place in config.splits[name]:
-            paths += _listed(place, root, checks)
+            paths += _listed(place, yaml, checks)
     examples = [_example(path, config, checks) for path in dict.fromkeys(paths)]
     return Dataset(
         examples=tuple(example for example in examples if example is not None),
@@ -64,22 +72,33 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
     )
 
 
-def _listed(place: Path, root: Path, checks: Checks) -> list[Path]:
+def _listed(place: Path, yaml: Path, checks: Checks) -> list[Path]:
     """The images of a folder, sub-folders included, or of a text file that lists them."""
+    root = yaml.parent
     if place.is_dir():
         found = [path for path in sorted(place.rglob("*")) if is_image_name(path)]
         _check_pairs(place, root, found, checks)
         return found
     if place.suffix != ".txt":
-        raise DatasetError("there is no such folder", code="dataset.missing", path=place)
+        error = AnnotationError(
+            f"there is no folder {place}",
+            code="file.not_found",
+            hint="correct the path: it is relative to this file",
+        )
+        checks.ruin(error, yaml, place.name)
+        return []
     answer = []
-    for number, line in enumerate(read_text(place).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(place)), 1):
         if not line.strip():
             continue
         try:
             path = contained(root, line.strip().removeprefix("./"))
             if not is_file(path):
-                raise AnnotationError("there is no such image", code="image.missing")
+                raise AnnotationError(
+                    f"there is no image {line.strip()[:80]!r}",
+                    code="image.missing",
+                    hint="put it there, or take it off the list",
+                )
             answer.append(path)
         except AnnotationError as error:
             checks.add_error(error, place, f"line {number}")
@@ -100,7 +119,8 @@ def _check_pairs(folder: Path, root: Path, images: list[Path], checks: Checks) -
         return
     for path in list_folder(labels):
         if path.suffix == ".txt" and folder / path.stem not in stems and path.stem != "classes":
-            checks.add("image.missing", f"no image in {folder} has this name", path, None)
+            hint = "put the image there, or delete the label file"
+            checks.add("image.missing", f"no image in {folder} has this name", path, None, hint)
 
 
 def label_path(image: Path, root: Path) -> Path:
@@ -120,25 +140,30 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
         contained(root, path.relative_to(root).as_posix())
         size = pictures.read_size(path)
         labels = label_path(path, root)
-        text = read_text(labels) if labels.exists() else ""
+        text = ""
+        if labels.exists() or labels.is_symlink():
+            text = read_text(contained(root, labels.relative_to(root).as_posix()))
     except ImageError as error:
         checks.add(error.code, error.message, path, None, error.hint)
         return None
     except AnnotationError as error:
-        checks.add_error(error, path, None)
+        checks.add_error(error, Path(error.path or path), error.pointer)
         return None
     index = {number: i for i, number in enumerate(config.ids)}
     lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    for number, line in enumerate(lines_of(text), 1):
+        words = line.split()
+        if not words:
             continue
-        try:
-            found = _parse(line.split(), size, index)
-        except AnnotationError as error:
+        errors: list[AnnotationError] = []
+        label = _caught(errors, _label, words[0], index)
+        shape = _caught(errors, _shape, words, size)
+        for error in errors:
             checks.add_error(error, labels, f"line {number}")
+        if errors:
             continue
-        checks.clipped(found.excess, labels, f"line {number}")
-        lines.append(found)
+        checks.clipped(shape[2], labels, f"line {number}")
+        lines.append(_Line(label, *shape))
     segments = [line.segment for line in lines]
     objects = Objects.of(
         [line.box for line in lines],
@@ -152,32 +177,52 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
     return Example(path, key, size, objects)
 
 
-def _parse(words: list[str], size: Size, index: dict[int, int]) -> _Line:
-    """One label line; errors without a place."""
-    if not words[0].isascii() or not words[0].isdigit() or len(words[0]) > 9:
+def _caught(errors: list[AnnotationError], parse: Any, *values: Any) -> Any:
+    """What `parse` makes of the values, or None and its error among the others."""
+    try:
+        return parse(*values)
+    except AnnotationError as error:
+        errors.append(error)
+        return None
+
+
+def _label(word: str, index: dict[int, int]) -> int:
+    """The class that a line begins with; errors without a place."""
+    if not word.isascii() or not word.isdigit() or len(word) > 9:
         raise AnnotationError(
-            f"{words[0][:40]!r} is no class id",
+            f"{word[:40]!r} is no class id",
             code="yolo.class",
             hint="a line begins with a whole number from 0",
         )
-    key = int(words[0])
-    if key not in index:
+    if int(word) not in index:
         raise AnnotationError(
-            f"there is no class {key}",
+            f"there is no class {word}",
             code="yolo.class",
             hint="name the class in data.yaml, or correct the line",
         )
-    try:
-        values = [float(word) for word in words[1:]]
-    except ValueError as error:
-        raise AnnotationError(str(error), code="yolo.number", hint=NUMBERS) from error
-    if not all(math.isfinite(value) for value in values):
-        raise AnnotationError("a share is not finite", code="yolo.number", hint=NUMBERS)
+    return index[int(word)]
+
+
+def _shape(words: list[str], size: Size) -> tuple[Box, Segment | None, float]:
+    """The box of a line, its outline, and by how much the box was cut; errors without a place."""
+    values = []
+    for number, word in enumerate(words[1:], 2):
+        value = parse_number(word)
+        if value is None:
+            message = f"column {number}, {word[:40]!r}, is no finite number"
+            raise AnnotationError(message, code="yolo.number", hint=NUMBERS)
+        values.append(value)
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise AnnotationError(
             f"{len(words)} columns are neither a box (5) nor an outline (odd, from 7)",
             code="yolo.columns",
             hint="write class x y w h, or class x1 y1 x2 y2 x3 y3 …",
+        )
+    if len(values) > 2 * VERTEX_LIMIT:
+        raise AnnotationError(
+            f"more than {VERTEX_LIMIT:,} corners in one outline",
+            code="polygon.too_many",
+            hint="draw it with fewer corners",
         )
     if any(not -SLACK <= value <= 1 + SLACK for value in values):
         raise AnnotationError(
@@ -194,4 +239,4 @@ def _parse(words: list[str], size: Size, index: dict[int, int]) -> _Line:
         segment = Polygons((np.array(values).reshape(-1, 2) * [width, height],))
         box = masks.box_of(segment, size)
     checked, excess = check_box(box, size)
-    return _Line(index[key], checked, segment, excess)
+    return checked, segment, excess

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
 from sightline.data.reading import contained, is_file, read_text
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
@@ -141,11 +141,8 @@ def unguarded(text: str) -> str:
 def _corners(cells: dict[str, str]) -> Box:
     values = []
     for end in ENDS:
-        try:
-            value = float(cells[end])
-        except ValueError:
-            value = float("nan")
-        if not is_number(value):
+        value = parse_number(cells[end])
+        if value is None:
             raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format")
         values.append(value)
     return values[0], values[1], values[2], values[3]
