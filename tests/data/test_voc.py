@@ -65,12 +65,14 @@ OBJECT_FAULTS = {
 
 @pytest.mark.parametrize("code", OBJECT_FAULTS)
 def test_bad_objects(tmp_path: Path, code: str) -> None:
-    page = voc_page(voc_object("cat", (5, 5, 20, 20)), voc_object("dog", OBJECT_FAULTS[code]))
+    page = voc_page(
+        voc_object("cat", (5, 5, 20, 20)), "\n\n", voc_object("dog", OBJECT_FAULTS[code])
+    )
     root = voc_folder(tmp_path, a=page)
     with pytest.raises(AnnotationError) as caught:
         open_dataset(root)
     assert caught.value.code == code
-    assert "2 ('dog')" in str(caught.value.pointer)
+    assert caught.value.pointer == "object 2 ('dog'), line 3"
     with pytest.warns(SightlineWarning, match=code):
         dataset = open_dataset(root, on_bad="skip")
     assert len(dataset[0].objects) == 1

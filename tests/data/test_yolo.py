@@ -7,7 +7,7 @@ import pytest
 
 from folders import ROTATED, draw, yolo_folder
 from sightline.data import Polygons, open_dataset, splits
-from sightline.errors import AnnotationError, DatasetError, SightlineWarning
+from sightline.errors import AnnotationError, SightlineWarning
 
 BOX = "0 0.5 0.5 0.5 0.25"
 
@@ -112,12 +112,6 @@ def test_gaps_in_ids_lists_of_files_and_exporters_paths(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError) as caught:
         open_dataset(root, split="val")
     assert (caught.value.code, caught.value.pointer) == ("file.outside", "line 1")
-
-
-def test_keypoint_labels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError) as caught:
-        open_dataset(yolo_folder(tmp_path, HEAD + "names: [a]\nkpt_shape: [17, 3]\n", a=BOX))
-    assert caught.value.code == "dataset.keypoints"
 
 
 @pytest.mark.parametrize(("split", "images", "objects"), [("train", 225, 225), ("val", 71, 72)])

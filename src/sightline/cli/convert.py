@@ -12,6 +12,8 @@ from sightline.cli.evaluate import ON_BAD
 
 SOURCE = "Folder of images and labels: COCO, Pascal VOC, YOLO or CSV, recognised by itself."
 TO = "Format to write: coco, voc, yolo or csv."
+FROM = "Format of the source, where a folder could be two: coco, voc, yolo or csv."
+OVERWRITE = "Replace the folder, if all in it was written by an earlier convert."
 IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
 
 
@@ -19,11 +21,16 @@ def convert(
     source: Annotated[Path, typer.Argument(help=SOURCE)],
     to: Annotated[str, typer.Option(help=TO)],
     out: Annotated[Path, typer.Option(help="New or empty folder to write into.")],
+    source_format: Annotated[
+        str | None,
+        typer.Option("--from", help=FROM, show_default="recognised"),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Only this split.", show_default="all of them")
     ] = None,
     images: Annotated[str, typer.Option(help=IMAGES)] = "copy",
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE)] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop where the format cannot hold everything.")
     ] = False,
@@ -38,11 +45,11 @@ def convert(
     from sightline.progress import bar
 
     how = mode(on_bad, "--on-bad")
-    names = (split,) if split is not None else (splits(source) or (None,))
-    datasets = [open_dataset(source, name, on_bad=how) for name in names]
+    names = (split,) if split is not None else (splits(source, source_format) or (None,))
+    datasets = [open_dataset(source, name, on_bad=how, format=source_format) for name in names]
     count = len({example.path for dataset in datasets for example in dataset})
     with bar(count, "images") as shown:
-        losses = write(datasets, out, to, images, strict, shown.to)  # type: ignore[arg-type]
+        losses = write(datasets, out, to, images, strict, shown.to, overwrite)  # type: ignore[arg-type]
     if as_json:
         answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}
         print(json.dumps(answer, allow_nan=False))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sightline.data.formats import FORMATS, Losses, count
-from sightline.data.formats.plan import ImageMode, place_image, plan
+from sightline.data.formats.output import check_output, staged
+from sightline.data.formats.plan import ImageMode, Part, place_image, plan
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, UsageError
 
@@ -16,14 +17,18 @@ def convert(
     images: ImageMode = "copy",
     strict: bool = False,
     progress: Callable[[int], None] = lambda done: None,
+    overwrite: bool = False,
 ) -> Losses:
-    """Write data sets, one a split, into the empty folder `out` in the format `to`.
+    """Write data sets, one a split, into the new or empty folder `out` in the format `to`.
 
     The answer counts what the format cannot hold. `images` are copied byte for byte, hard-linked,
-    or left where they are; `progress` hears how many are done. The sources never change.
+    or left where they are; `progress` hears how many are done. The sources never change. `out` is
+    there whole or not at all; `overwrite` lets it replace an earlier conversion, and nothing else.
 
-    UsageError `usage.format`, `usage.images`; DatasetError `convert.not_empty`, `convert.classes`
-    (the splits must agree), `convert.loss` with `strict`; ResourceError where the disk refuses.
+    UsageError `usage.format`, `usage.images`; DatasetError `convert.not_empty`, `convert.source`,
+    `convert.foreign` (see `check_output`), `convert.classes` (the splits must agree),
+    `convert.name` (a name that the format cannot write), `convert.loss` with `strict`;
+    ResourceError where the disk refuses.
     """
     if to not in FORMATS:
         raise UsageError(
@@ -34,9 +39,12 @@ def convert(
             f"{images!r} is none of copy, link, none", code="usage.images", hint="see --help"
         )
     goal = FORMATS[to]
-    _check(datasets, out)
+    places = [dataset.root for dataset in datasets]
+    places += [example.path for dataset in datasets for example in dataset]
+    check_output(out, places, overwrite)
+    _check(datasets)
     apart = _apart(datasets)
-    losses = count(apart, goal.holds)
+    losses = count(apart, goal.holds - goal.lacks(apart))
     losses.counts["splits"] += len(datasets) - len(apart)
     if strict and losses:
         told = ", ".join(f"{number} × {kind}" for kind, number in losses.rows())
@@ -47,15 +55,18 @@ def convert(
             hint="leave --strict away, or choose a format that holds more",
         )
     parts = plan(apart)
+    _check_text(parts)
+    goal.check(parts)
     done = 0
-    for part in parts:
-        split = part.split or ("train" if to == "yolo" else "")
-        folder = out / goal.images.format(split=split)
-        for name, example in part.pairs():
-            place_image(example.path, folder / name, images)
-            done += 1
-            progress(done)
-    goal.write(parts, out)
+    with staged(out) as stage:
+        for part in parts:
+            split = part.split or ("train" if to == "yolo" else "")
+            folder = stage / goal.images.format(split=split)
+            for name, example in part.pairs():
+                place_image(example.path, folder / name, images)
+                done += 1
+                progress(done)
+        goal.write(parts, stage)
     return losses
 
 
@@ -82,14 +93,25 @@ def _apart(datasets: Sequence[Dataset]) -> list[Dataset]:
     return answer
 
 
-def _check(datasets: Sequence[Dataset], out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DatasetError(
-            "there is something already",
-            code="convert.not_empty",
-            path=out,
-            hint="name a new or an empty folder",
-        )
+def _check_text(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.name` where a name is no Unicode: half a surrogate pair out of JSON, or
+    a file name in another encoding.
+    """
+    for part in parts:
+        points = () if part.dataset.skeleton is None else part.dataset.skeleton.points
+        for name in (*part.names, *part.dataset.classes, *points, part.split or ""):
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise DatasetError(
+                    f"the name {name!r} cannot be written as UTF-8",
+                    code="convert.name",
+                    path=part.dataset.root,
+                    hint="rename it",
+                ) from error
+
+
+def _check(datasets: Sequence[Dataset]) -> None:
     first = datasets[0]
     for dataset in datasets[1:]:
         same = (dataset.classes, dataset.category_ids) == (first.classes, first.category_ids)

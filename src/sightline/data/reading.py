@@ -202,33 +202,20 @@ def with_image_suffix(stem: Path) -> list[Path]:
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
-def packed(folder: Path) -> list[Path]:
-    """The archives that lie in a folder."""
-    return [path for path in list_folder(folder) if path.suffix.lower() in ARCHIVES]
+def refuse_packed(*files: Path) -> None:
+    """Raise DatasetError `dataset.archive` if one of the files is an archive.
 
-
-def refuse_file(path: Path) -> None:
-    """Raise DatasetError for a file where a folder is wanted: `dataset.archive` for one that is
-    packed, `dataset.file` for others. Nothing is raised where there is no such file.
-
-    Archives are not unpacked here: their names may lead out of the folder and their contents be a
+    Archives are not unpacked here: their names may lead out of the folder, their contents be a
     million times their size, and the user's own tool has the better questions.
     """
-    if not is_file(path):
-        return
-    if path.suffix.lower() in ARCHIVES:
-        raise DatasetError(
-            "the data set is packed",
-            code="dataset.archive",
-            path=path,
-            hint="unpack it first, and name the folder that comes out",
-        )
-    raise DatasetError(
-        "this is a file that no format of ours begins with",
-        code="dataset.file",
-        path=path,
-        hint="name the folder of the data set, a COCO file or a data.yaml",
-    )
+    for path in files:
+        if path.suffix.lower() in ARCHIVES:
+            raise DatasetError(
+                "the data set is packed",
+                code="dataset.archive",
+                path=path,
+                hint="unpack it first, and name the folder that comes out",
+            )
 
 
 def lines_of(text: str) -> list[str]:

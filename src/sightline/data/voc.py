@@ -8,17 +8,13 @@ those of all XML files of the folder, whatever the split: VOC's own 20 in their 
 others sorted.
 """
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, iterparse
 
 from sightline import images as pictures
 from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
@@ -28,12 +24,12 @@ from sightline.data.reading import (
     is_image_name,
     lines_of,
     list_folder,
-    read_bytes,
     read_text,
     with_image_suffix,
 )
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
+from sightline.data.xml import Node, read_xml
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
@@ -44,12 +40,10 @@ VOC_CLASSES = (
 )  # fmt: skip
 """The 20 classes of Pascal VOC in their official order."""
 
-DEPTH_LIMIT, ELEMENT_LIMIT = 20, 200_000
-
 
 @dataclass(frozen=True)
 class _Shape:
-    number: int
+    place: str
     name: str
     box: Box
     difficult: bool
@@ -160,32 +154,6 @@ def _class_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _parse(path: Path) -> Any:
-    """The root element; refused are document types, entities, depth and masses of elements."""
-    source = io.BytesIO(read_bytes(path))
-    depth = count = 0
-    root = None
-    try:
-        for event, element in iterparse(source, events=("start", "end"), forbid_dtd=True):
-            depth += 1 if event == "start" else -1
-            count += event == "start"
-            root = element if root is None else root
-            if depth > DEPTH_LIMIT or count > ELEMENT_LIMIT:
-                raise AnnotationError("nested too deeply, or too long", code="xml.size", path=path)
-    except DefusedXmlException as error:
-        raise AnnotationError(
-            "document types and entities are refused", code="xml.forbidden", path=path
-        ) from error
-    except (ParseError, ValueError, LookupError) as error:
-        line, column = getattr(error, "position", (0, 0))
-        raise AnnotationError(
-            str(error), code="xml.syntax", path=path, pointer=f"line {line}:{column}"
-        ) from error
-    if root is None or root.tag != "annotation":
-        raise AnnotationError("there is no <annotation>", code="xml.root", path=path)
-    return root
-
-
 _read: ContextVar[dict[Path, "_Page | AnnotationError"] | None] = ContextVar("_read", default=None)
 
 
@@ -203,11 +171,12 @@ def _page(path: Path, folder: Path) -> _Page:
     """What an XML file of a VOC folder says; a link must not lead out of the folder."""
     known = _read.get()
     if known is None:
-        return _read_page(contained(folder, f"{path.parent.name}/{path.name}"))
+        known = {}
     if path not in known:
         try:
             known[path] = _read_page(contained(folder, f"{path.parent.name}/{path.name}"))
         except AnnotationError as error:
+            error.hint = error.hint or "write it anew with a labelling tool, or delete it"
             known[path] = error
     page = known[path]
     if isinstance(page, AnnotationError):
@@ -216,10 +185,11 @@ def _page(path: Path, folder: Path) -> _Page:
 
 
 def _read_page(path: Path) -> _Page:
-    root = _parse(path)
+    root = read_xml(path, "annotation")
     shapes, names, faults = [], [], []
-    for i, element in enumerate(root.findall("object"), 1):
+    for i, element in enumerate(root.each("object"), 1):
         name = (element.findtext("name") or "").strip()
+        place = f"object {i} ({name!r}), {element.place}"
         errors = []
         if name:
             names.append(name)
@@ -230,11 +200,11 @@ def _read_page(path: Path) -> _Page:
             box, swapped = _corners(element)
             if name:
                 flag = (element.findtext("difficult") or "").strip().lower()
-                shapes.append(_Shape(i, name, box, flag in ("1", "true", "yes"), swapped))
+                shapes.append(_Shape(place, name, box, flag in ("1", "true", "yes"), swapped))
         except AnnotationError as error:
             errors.append(error)
-        for error in errors:
-            error.pointer = f"object {i} ({name!r})"
+        for fault in errors:
+            fault.pointer = place
         faults += errors
     sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
     numbers = [parse_number(side) or 0 for side in sides]
@@ -243,11 +213,11 @@ def _read_page(path: Path) -> _Page:
         size = (int(numbers[0]), int(numbers[1]))
     said = None if size is not None or sides == [None, None] else f"{sides[1]} × {sides[0]}"
     file_name = (root.findtext("filename") or "").strip() or None
-    place = (root.findtext("path") or "").strip() or None
-    return _Page(path, file_name, place, size, said, tuple(shapes), tuple(names), tuple(faults))
+    home = (root.findtext("path") or "").strip() or None
+    return _Page(path, file_name, home, size, said, tuple(shapes), tuple(names), tuple(faults))
 
 
-def _corners(element: Any) -> tuple[Box, bool]:
+def _corners(element: Node) -> tuple[Box, bool]:
     """An object's box, each end checked to be a finite number, and whether its corners were
     exchanged in the file.
     """
@@ -303,8 +273,7 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
         checks.note("image.size", message, page.path, "size", "correct it, or leave it out")
     boxes, labels, difficult = [], [], []
     for shape in page.shapes:
-        place = f"object {shape.number} ({shape.name!r})"
-        box = _settled(shape, size, (page.path, place), checks)
+        box = _settled(shape, size, (page.path, shape.place), checks)
         if box is not None:
             boxes.append(box)
             labels.append(classes.index(shape.name))

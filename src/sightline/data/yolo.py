@@ -1,7 +1,8 @@
 """YOLO's text labels: `images/…/a.jpg` beside `labels/…/a.txt`, and a `data.yaml`.
 
 A line is `class x y w h`, the box's centre and sides as shares of the upright image, or
-`class x1 y1 x2 y2 x3 y3 …`, an outline, whose box is the one around it; a file may mix both.
+`class x1 y1 x2 y2 x3 y3 …`, an outline, whose box is the one around it; a file may mix both. Where
+`data.yaml` has a `kpt_shape`, every line is a box and its keypoints (`sightline.data.yolo_pose`).
 An image without a label file, or with an empty one, is an image without objects.
 """
 
@@ -24,14 +25,14 @@ from sightline.data.reading import (
 )
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
 from sightline.data.segments import VERTEX_LIMIT
+from sightline.data.yolo_pose import SLACK, Pose, looks_like_pose
 from sightline.data.yolo_yaml import YoloConfig, read_config
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
 NUMBERS = "numbers are parted by spaces, with a point for the decimals"
-
-SLACK = 1e-3
-"""By how much a share may leave 0 … 1: what tools lose in rounding."""
+PIXELS = "divide pixels by the image's size"
+KEYPOINTS = "if it is a box and keypoints, give data.yaml a kpt_shape"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class _Line:
     box: Box
     segment: Segment | None
     excess: float
+    keypoints: np.ndarray | None = None
+    doubtful: bool = False
 
 
 def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset:
@@ -62,7 +65,7 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
         examples=tuple(example for example in examples if example is not None),
         classes=config.names,
         category_ids=config.ids,
-        skeleton=None,
+        skeleton=None if config.pose is None else config.pose.skeleton,
         name=root.name,
         root=root,
         split=split,
@@ -157,24 +160,17 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
             continue
         errors: list[AnnotationError] = []
         label = _caught(errors, _label, words[0], index)
-        shape = _caught(errors, _shape, words, size)
-        for error in errors:
-            checks.add_error(error, labels, f"line {number}")
+        found = _caught(errors, _line, label, words, size, config.pose)
+        for fault in errors:
+            checks.add_error(fault, labels, f"line {number}")
         if errors:
             continue
-        checks.clipped(shape[2], labels, f"line {number}")
-        lines.append(_Line(label, *shape))
-    segments = [line.segment for line in lines]
-    objects = Objects.of(
-        [line.box for line in lines],
-        [line.label for line in lines],
-        segments if any(s is not None for s in segments) else None,
-    )
-    if objects.segments is not None:
-        for i, segment in enumerate(objects.segments):
-            if segment is not None:
-                objects.area[i] = masks.area(segment, size)
-    return Example(path, key, size, objects)
+        checks.clipped(found.excess, labels, f"line {number}")
+        if found.doubtful:
+            message = "the outline reads like a box and keypoints"
+            checks.repair("yolo.kpt_shape", message, labels, f"line {number}", KEYPOINTS)
+        lines.append(found)
+    return Example(path, key, size, _objects(lines, size, config.pose))
 
 
 def _caught(errors: list[AnnotationError], parse: Any, *values: Any) -> Any:
@@ -186,8 +182,60 @@ def _caught(errors: list[AnnotationError], parse: Any, *values: Any) -> Any:
         return None
 
 
+def _objects(lines: list[_Line], size: Size, pose: Pose | None) -> Objects:
+    segments = [line.segment for line in lines]
+    keypoints = None
+    if pose is not None:
+        rows = [line.keypoints for line in lines if line.keypoints is not None]
+        keypoints = np.array(rows, np.float32).reshape(-1, len(pose.skeleton.points), 3)
+    objects = Objects.of(
+        [line.box for line in lines],
+        [line.label for line in lines],
+        segments if any(s is not None for s in segments) else None,
+        keypoints,
+    )
+    if objects.segments is not None:
+        for i, segment in enumerate(objects.segments):
+            if segment is not None:
+                objects.area[i] = masks.area(segment, size)
+    return objects
+
+
+def _line(label: int, words: list[str], size: Size, pose: Pose | None) -> _Line:
+    """What follows the class on a line; errors without a place."""
+    values = []
+    for number, word in enumerate(words[1:], 2):
+        value = parse_number(word)
+        if value is None:
+            message = f"column {number}, {word[:40]!r}, is no finite number"
+            raise AnnotationError(message, code="yolo.number", hint=NUMBERS)
+        values.append(value)
+    if pose is not None:
+        return _pose_line(label, values, size, pose)
+    if len(values) != 4 and (len(values) < 6 or len(values) % 2):
+        hint = "write class x y w h, or class x1 y1 x2 y2 x3 y3 …"
+        raise AnnotationError(
+            f"{len(words)} columns are neither a box (5) nor an outline (odd, from 7)",
+            code="yolo.columns",
+            hint=f"{hint}; {KEYPOINTS}" if len(values) > 4 else hint,
+        )
+    if len(values) == 4:
+        box, excess = _box(values, size)
+        return _Line(label, box, None, excess)
+    if len(values) > 2 * VERTEX_LIMIT:
+        raise AnnotationError(
+            f"more than {VERTEX_LIMIT:,} corners in one outline",
+            code="polygon.too_many",
+            hint="draw it with fewer corners",
+        )
+    doubtful = looks_like_pose(values)
+    _in_range(values, KEYPOINTS if doubtful else PIXELS)
+    segment = Polygons((np.array(values).reshape(-1, 2) * [size[1], size[0]],))
+    box, excess = check_box(masks.box_of(segment, size), size)
+    return _Line(label, box, segment, excess, doubtful=doubtful)
+
+
 def _label(word: str, index: dict[int, int]) -> int:
-    """The class that a line begins with; errors without a place."""
     if not word.isascii() or not word.isdigit() or len(word) > 9:
         raise AnnotationError(
             f"{word[:40]!r} is no class id",
@@ -196,47 +244,34 @@ def _label(word: str, index: dict[int, int]) -> int:
         )
     if int(word) not in index:
         raise AnnotationError(
-            f"there is no class {word}",
+            f"there is no class {int(word)}",
             code="yolo.class",
             hint="name the class in data.yaml, or correct the line",
         )
     return index[int(word)]
 
 
-def _shape(words: list[str], size: Size) -> tuple[Box, Segment | None, float]:
-    """The box of a line, its outline, and by how much the box was cut; errors without a place."""
-    values = []
-    for number, word in enumerate(words[1:], 2):
-        value = parse_number(word)
-        if value is None:
-            message = f"column {number}, {word[:40]!r}, is no finite number"
-            raise AnnotationError(message, code="yolo.number", hint=NUMBERS)
-        values.append(value)
-    if len(values) != 4 and (len(values) < 6 or len(values) % 2):
-        raise AnnotationError(
-            f"{len(words)} columns are neither a box (5) nor an outline (odd, from 7)",
-            code="yolo.columns",
-            hint="write class x y w h, or class x1 y1 x2 y2 x3 y3 …",
-        )
-    if len(values) > 2 * VERTEX_LIMIT:
-        raise AnnotationError(
-            f"more than {VERTEX_LIMIT:,} corners in one outline",
-            code="polygon.too_many",
-            hint="draw it with fewer corners",
-        )
+def _in_range(values: list[float], hint: str) -> None:
     if any(not -SLACK <= value <= 1 + SLACK for value in values):
-        raise AnnotationError(
-            "a share lies outside 0 … 1",
-            code="yolo.range",
-            hint="divide pixels by the image's size",
-        )
+        raise AnnotationError("a share lies outside 0 … 1", code="yolo.range", hint=hint)
+
+
+def _box(values: list[float], size: Size) -> tuple[Box, float]:
+    """The checked box of centre and sides, and by how many pixels it reached out."""
+    _in_range(values, PIXELS)
     height, width = size
-    segment = None
-    if len(values) == 4:
-        x, y, w, h = (v * s for v, s in zip(values, (width, height) * 2, strict=True))
-        box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-    else:
-        segment = Polygons((np.array(values).reshape(-1, 2) * [width, height],))
-        box = masks.box_of(segment, size)
-    checked, excess = check_box(box, size)
-    return checked, segment, excess
+    x, y, w, h = (v * s for v, s in zip(values, (width, height) * 2, strict=True))
+    return check_box((x - w / 2, y - h / 2, x + w / 2, y + h / 2), size)
+
+
+def _pose_line(label: int, values: list[float], size: Size, pose: Pose) -> _Line:
+    if len(values) + 1 != pose.columns:
+        points = len(pose.skeleton.points)
+        raise AnnotationError(
+            f"{len(values) + 1} columns, not {pose.columns}: class, box and {points} keypoints of "
+            f"{pose.values} values",
+            code="yolo.columns",
+            hint="write 0 for points that are not labelled, or correct kpt_shape in data.yaml",
+        )
+    box, excess = _box(values[:4], size)
+    return _Line(label, box, None, excess, pose.keypoints(values[4:], size))

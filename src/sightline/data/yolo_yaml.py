@@ -9,7 +9,8 @@ import yaml
 from sightline.data.checks import Checks
 from sightline.data.reading import contained, list_folder, read_text
 from sightline.data.yolo_names import class_names
-from sightline.errors import AnnotationError, DatasetError
+from sightline.data.yolo_pose import Pose, read_pose
+from sightline.errors import AnnotationError
 
 YAML_LIMIT = 1 << 20
 DEPTH_LIMIT, NODE_LIMIT = 20, 100_000
@@ -19,12 +20,15 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class YoloConfig:
-    """Class names with the ids that label files use for them, and each split's image folders."""
+    """Class names with the ids that label files use for them, each split's image folders, and the
+    keypoints where it has some.
+    """
 
     path: Path
     names: tuple[str, ...]
     ids: tuple[int, ...]
     splits: dict[str, tuple[Path, ...]]
+    pose: Pose | None = None
 
 
 def find_yaml(folder: Path) -> Path | None:
@@ -43,7 +47,7 @@ class _Plain(yaml.SafeLoader):
     depth = nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             raise _at(event, "yaml.alias", "aliases are refused", "write the value out")
         self.depth, self.nodes = self.depth + 1, self.nodes + 1
@@ -63,7 +67,7 @@ class _Plain(yaml.SafeLoader):
 
 def _at(place: yaml.Node | yaml.Event, code: str, message: str, hint: str) -> AnnotationError:
     mark = place.start_mark
-    pointer = f"line {mark.line + 1}:{mark.column + 1}"
+    pointer = None if mark is None else f"line {mark.line + 1}:{mark.column + 1}"
     return AnnotationError(message, code=code, pointer=pointer, hint=hint)
 
 
@@ -100,30 +104,28 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
 
 
 def read_config(path: Path, checks: Checks) -> YoloConfig:
-    """The classes and splits of a `data.yaml`; its faults, told to `checks`, make all of it
-    unusable. DatasetError `dataset.keypoints` for keypoint labels.
+    """The classes, splits and keypoints of a `data.yaml`; its faults, told to `checks`, make all of
+    it unusable.
     """
     data, node = read_yaml(path)
-    if "kpt_shape" in data:
-        raise DatasetError(
-            "YOLO's keypoint labels are not read",
-            code="dataset.keypoints",
-            path=path,
-            hint="convert them to COCO's JSON",
-        )
+    pose = None
+    try:
+        pose = read_pose(data, path)
+    except AnnotationError as error:
+        checks.ruin(error, path, None)
     if data.get("download"):
-        error = AnnotationError(
+        asks = AnnotationError(
             "it asks for something to be downloaded or run, which is refused",
             code="yaml.download",
             hint="delete the line; put the images there yourself",
         )
-        checks.ruin(error, path, "download")
+        checks.ruin(asks, path, "download")
     names, ids = class_names(node, (checks, path))
     if "nc" in data and data["nc"] != len(names) and names:
         message = f"nc is {str(data['nc'])[:40]}, but there are {len(names)} names"
         hint = "correct nc, or leave it out"
         checks.ruin(AnnotationError(message, code="category.count", hint=hint), path, "nc")
-    return YoloConfig(path, names, ids, _splits(data, (checks, path)))
+    return YoloConfig(path, names, ids, _splits(data, (checks, path)), pose)
 
 
 def yolo_splits(path: Path) -> tuple[str, ...]:

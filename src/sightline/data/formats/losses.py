@@ -18,6 +18,7 @@ KINDS = {
     "runs": "masks of run lengths that become outlines; the pixels stay",
     "parts": "masks of several parts that become one ring; the pixels stay",
     "keypoints": "objects whose keypoints are dropped",
+    "outside": "keypoints outside their image, left out",
     "names": "names of keypoints",
     "limbs": "limbs of the skeleton",
     "area": "objects whose area is not that of mask or box",
@@ -82,7 +83,7 @@ def count(datasets: Iterable[Dataset], holds: frozenset[str]) -> Losses:
     if "masks" not in holds:
         found["runs"] = found["parts"] = 0
     if "keypoints" not in holds:
-        found["names"] = 0
+        found["names"] = found["outside"] = 0
     return losses
 
 
@@ -118,3 +119,11 @@ def _objects(found: Counter[str], objects: Objects, size: Size) -> None:
     found["area"] += int((np.abs(plain - objects.area) > 1e-3 * np.maximum(plain, 1)).sum())
     if objects.keypoints is not None:
         found["keypoints"] += int((objects.keypoints[..., 2] > 0).any(axis=1).sum())
+        found["outside"] += int(outside(objects.keypoints, size).sum())
+
+
+def outside(keypoints: np.ndarray, size: Size) -> np.ndarray:
+    """(N, P) bool: labelled points beyond the edges of an image of `size`."""
+    places = keypoints[..., :2]
+    beyond = (places < 0) | (places > np.array([size[1], size[0]], np.float32))
+    return np.asarray(beyond.any(axis=-1) & (keypoints[..., 2] > 0))

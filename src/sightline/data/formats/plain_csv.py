@@ -8,6 +8,7 @@ are sorted by name.
 """
 
 import csv
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def read_csv(path: Path, on_bad: OnBad = "error") -> Dataset:
     `category.name`, `image.size`, `image.missing`, `file.…`.
     """
     checks = Checks(on_bad)
-    reader = csv.reader(read_text(path).splitlines(keepends=True), strict=True)
+    # only \n and \r end a line: a class may be called "a\u2028b"
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     pages: dict[str, _Page | None] = {}
     columns: tuple[str, ...] | None = None
     try:

@@ -2,25 +2,33 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
 
 from sightline.data.coco_export import to_coco
 from sightline.data.contours import one_ring
-from sightline.data.formats.losses import KINDS, keep
+from sightline.data.formats.losses import KINDS, keep, outside
 from sightline.data.formats.plain_csv import guarded
 from sightline.data.formats.plan import Part
-from sightline.data.records import Dataset, Example
+from sightline.data.records import Dataset, Example, Objects
 from sightline.errors import DatasetError
 from sightline.files import write_json, write_text
+from sightline.types import Size
 
 COCO_HOLDS = frozenset(KINDS) - {"ids"}
 VOC_HOLDS = frozenset(("difficult", "empty", "splits"))
-YOLO_HOLDS = frozenset(("masks", "empty", "classes", "category_ids", "splits", "thin"))
+YOLO_HOLDS = frozenset(
+    ("masks", "keypoints", "names", "empty", "classes", "category_ids", "splits", "thin")
+)
 CSV_HOLDS = frozenset(("empty", "thin"))
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r")
+"""Characters that XML 1.0 has no way to write (§2.2), and the return, which its readers change."""
 
 HEADER = ("file", "width", "height", "label", "x1", "y1", "x2", "y2")
 
@@ -47,15 +55,32 @@ def write_voc_folder(parts: Sequence[Part], out: Path) -> None:
             stem = name.removesuffix(Path(name).suffix)
             write_text(out / "Annotations" / f"{stem}.xml", _page(name, example, part.dataset))
         if part.split is not None:
-            if any(len(name.split()) > 1 for name in part.names):
-                raise DatasetError(
-                    f"VOC's list of the split {part.split!r} cannot hold a file name with spaces",
-                    code="convert.name",
-                    hint="rename the images, or convert a data set without splits",
-                )
             stems = (name.removesuffix(Path(name).suffix) for name in part.names)
             listing = out / "ImageSets" / "Main" / f"{part.split}.txt"
             write_text(listing, "".join(f"{stem}\n" for stem in stems))
+
+
+def check_voc(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.name` for names that VOC's lists or XML cannot hold."""
+    for part in parts:
+        root = part.dataset.root
+        spaced = next((name for name in part.names if len(name.split()) > 1), None)
+        if part.split is not None and spaced is not None:
+            raise DatasetError(
+                f"VOC's list of the split {part.split!r} cannot hold the file name {spaced!r}: "
+                "it has spaces",
+                code="convert.name",
+                path=root,
+                hint="rename the image, or convert a data set without splits",
+            )
+        for name in (*part.names, *part.dataset.classes):
+            if NOT_XML.search(name):
+                raise DatasetError(
+                    f"XML cannot hold the characters of {name!r}",
+                    code="convert.name",
+                    path=root,
+                    hint="rename it, or choose another format",
+                )
 
 
 def _page(name: str, example: Example, dataset: Dataset) -> str:
@@ -79,42 +104,88 @@ def _page(name: str, example: Example, dataset: Dataset) -> str:
     return "\n".join([*lines, "</annotation>", ""])
 
 
+def yolo_lacks(datasets: Sequence[Dataset]) -> frozenset[str]:
+    """A line of YOLO holds keypoints or an outline: with a skeleton, the masks are lost."""
+    posed = any(dataset.skeleton is not None for dataset in datasets)
+    return frozenset(("masks",) if posed else ("keypoints", "names"))
+
+
+def check_yolo(parts: Sequence[Part]) -> None:
+    """DatasetError `convert.skeleton` where the splits have different keypoints: a data.yaml holds
+    one skeleton.
+    """
+    first = parts[0].dataset
+    if any(part.dataset.skeleton != first.skeleton for part in parts):
+        raise DatasetError(
+            "the splits have different keypoints",
+            code="convert.skeleton",
+            path=first.root,
+            hint="convert one split at a time with --split",
+        )
+
+
 def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
     """`labels/{split}/*.txt`, images in `images/{split}`, and `data.yaml`.
 
     The classes' own ids stay, where they are whole numbers that YOLO can hold, else 0 … K − 1.
+    With a skeleton every line is a box and its keypoints, and there are no outlines.
     """
     import yaml
 
     first = parts[0].dataset
     fine = all(0 <= key < 10**9 for key in first.category_ids)
     ids = first.category_ids if fine else tuple(range(len(first.classes)))
+    points = None if first.skeleton is None else len(first.skeleton.points)
     for part in parts:
         folder = out / "labels" / (part.split or "train")
         for name, example in part.pairs():
-            text = "".join(f"{line}\n" for line in _lines(example, ids))
+            text = "".join(f"{line}\n" for line in _lines(example, ids, points))
             write_text(folder / f"{name.removesuffix(Path(name).suffix)}.txt", text)
     splits = {part.split or "train": f"images/{part.split or 'train'}" for part in parts}
-    config = {"path": ".", **splits, "names": dict(zip(ids, first.classes, strict=True))}
+    config: dict[str, Any] = {"path": ".", **splits}
+    config["names"] = dict(zip(ids, first.classes, strict=True))
+    if first.skeleton is not None:
+        config["kpt_shape"] = [points, 3]
+        config["flip_idx"] = list(first.skeleton.flips)
+        config["kpt_names"] = {key: list(first.skeleton.points) for key in ids}
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     write_text(out / "data.yaml", text)
 
 
-def _lines(example: Example, ids: Sequence[int]) -> list[str]:
-    """An outline where an object has a mask, else its box; shares of the image, ten decimals."""
+def _lines(example: Example, ids: Sequence[int], points: int | None) -> list[str]:
+    """A box with its keypoints where the data set has `points` of them; else an outline where an
+    object has a mask, else its box. Shares of the image, ten decimals.
+    """
     height, width = example.size
     objects = keep(example.objects, YOLO_HOLDS)
     lines = []
     for i, (x1, y1, x2, y2) in enumerate(objects.boxes.astype(np.float64)):
-        segment = None if objects.segments is None else objects.segments[i]
+        segment = None if objects.segments is None or points is not None else objects.segments[i]
         ring = None if segment is None else one_ring(segment, example.size)
         if ring is None:
             centre = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
             shares = [*centre, (x2 - x1) / width, (y2 - y1) / height]
         else:
             shares = (ring.clip(0, [width, height]) / [width, height]).ravel().tolist()
-        lines.append(" ".join([str(ids[objects.labels[i]]), *(f"{v:.10f}" for v in shares)]))
+        words = [str(ids[objects.labels[i]]), *(f"{v:.10f}" for v in shares)]
+        if points is not None:
+            words += _points(objects, i, points, example.size)
+        lines.append(" ".join(words))
     return lines
+
+
+def _points(objects: Objects, row: int, points: int, size: Size) -> list[str]:
+    """One object's `x y v` for each point; zeros for those not labelled or outside the image."""
+    if objects.keypoints is None:
+        return ["0"] * (3 * points)
+    found = objects.keypoints[row].astype(np.float64)
+    found[(found[:, 2] == 0) | outside(objects.keypoints[row], size)] = 0
+    words: list[str] = []
+    for x, y, seen in found.tolist():
+        words += (
+            [f"{x / size[1]:.10f}", f"{y / size[0]:.10f}", f"{seen:.0f}"] if seen else ["0"] * 3
+        )
+    return words
 
 
 def write_csv_folder(parts: Sequence[Part], out: Path) -> None:
