@@ -104,7 +104,8 @@ class Checks:
         """
         if excess > TOLERANCE:
             message = f"the box reached {excess:.1f} pixels out of its image and was cut"
-            self.repair("box.clipped", message, path, pointer, id=id)
+            hint = "draw the object's visible part; or was the image resized after labelling?"
+            self.repair("box.clipped", message, path, pointer, hint, id)
 
     def note(
         self, code: str, message: str, path: Path, pointer: str | None, hint: str | None = None

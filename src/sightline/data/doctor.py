@@ -17,7 +17,7 @@ from sightline.data.duplicates import leaks
 from sightline.data.open import open_dataset, splits
 from sightline.data.records import Dataset, Fault
 from sightline.data.suspicions import RULES, class_counts
-from sightline.data.voc import pages_kept
+from sightline.data.voc_pages import pages_kept
 from sightline.errors import AnnotationError, DatasetError, SightlineError, SightlineWarning
 
 ALL = "all"

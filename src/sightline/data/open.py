@@ -52,7 +52,12 @@ def open_dataset(
     name = split if split is None or free else _existing(split, known, place.root)
     dataset = source.read(place, name, on_bad)
     if not dataset.examples:
-        empty = DatasetError("there are no images in it", code="dataset.empty", path=place.root)
+        empty = DatasetError(
+            "there are no images in it",
+            code="dataset.empty",
+            path=place.root,
+            hint="is the split empty, or all in it at fault? `sightline check` tells",
+        )
         empty.faults = dataset.skipped
         raise empty
     return dataset

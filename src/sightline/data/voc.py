@@ -8,16 +8,12 @@ those of all XML files of the folder, whatever the split: VOC's own 20 in their 
 others sorted.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
+from sightline.data.checks import Box, Checks, OnBad, check_box
 from sightline.data.reading import (
     contained,
     is_file,
@@ -29,7 +25,7 @@ from sightline.data.reading import (
 )
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
-from sightline.data.xml import Node, read_xml
+from sightline.data.voc_pages import Page, Shape, page_of
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
@@ -39,29 +35,6 @@ VOC_CLASSES = (
     "tvmonitor",
 )  # fmt: skip
 """The 20 classes of Pascal VOC in their official order."""
-
-
-@dataclass(frozen=True)
-class _Shape:
-    place: str
-    name: str
-    box: Box
-    difficult: bool
-    swapped: bool
-
-
-@dataclass(frozen=True)
-class _Page:
-    """What one XML file says; `faults` are those of its objects, `said` a size that is none."""
-
-    path: Path
-    file_name: str | None
-    place: str | None
-    size: Size | None
-    said: str | None
-    shapes: tuple[_Shape, ...]
-    names: tuple[str, ...]
-    faults: tuple[AnnotationError, ...]
 
 
 def voc_splits(folder: Path) -> tuple[str, ...]:
@@ -86,11 +59,11 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
     files = [path for path in list_folder(folder / "Annotations") if path.suffix == ".xml"]
     wanted = _wanted(folder, split, files, checks)
     asked = set(wanted)
-    pages: dict[str, _Page] = {}
+    pages: dict[str, Page] = {}
     names: set[str] = set()
     for path in files:
         try:
-            page = _page(path, folder)
+            page = page_of(path, folder)
         except AnnotationError as error:
             if path.stem in asked:
                 checks.add_error(error, path, None)
@@ -99,7 +72,12 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         pages[path.stem] = page
     classes = _class_order(names)
     if not classes:
-        empty = DatasetError("no XML file names any object", code="dataset.empty", path=folder)
+        empty = DatasetError(
+            "no XML file names any object",
+            code="dataset.empty",
+            path=folder,
+            hint="label some images",
+        )
         empty.faults = checks.finish()
         raise empty
     examples: dict[Path, Example] = {}
@@ -154,93 +132,7 @@ def _class_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-_read: ContextVar[dict[Path, "_Page | AnnotationError"] | None] = ContextVar("_read", default=None)
-
-
-@contextmanager
-def pages_kept() -> Iterator[None]:
-    """While this lasts each XML file is read once, however many splits are opened."""
-    token = _read.set({})
-    try:
-        yield
-    finally:
-        _read.reset(token)
-
-
-def _page(path: Path, folder: Path) -> _Page:
-    """What an XML file of a VOC folder says; a link must not lead out of the folder."""
-    known = _read.get()
-    if known is None:
-        known = {}
-    if path not in known:
-        try:
-            known[path] = _read_page(contained(folder, f"{path.parent.name}/{path.name}"))
-        except AnnotationError as error:
-            error.hint = error.hint or "write it anew with a labelling tool, or delete it"
-            known[path] = error
-    page = known[path]
-    if isinstance(page, AnnotationError):
-        raise page
-    return page
-
-
-def _read_page(path: Path) -> _Page:
-    root = read_xml(path, "annotation")
-    shapes, names, faults = [], [], []
-    for i, element in enumerate(root.each("object"), 1):
-        name = (element.findtext("name") or "").strip()
-        place = f"object {i} ({name!r}), {element.place}"
-        errors = []
-        if name:
-            names.append(name)
-        else:
-            hint = "name its class, or delete the object"
-            errors.append(AnnotationError("an object has no name", code="category.name", hint=hint))
-        try:
-            box, swapped = _corners(element)
-            if name:
-                flag = (element.findtext("difficult") or "").strip().lower()
-                shapes.append(_Shape(place, name, box, flag in ("1", "true", "yes"), swapped))
-        except AnnotationError as error:
-            errors.append(error)
-        for fault in errors:
-            fault.pointer = place
-        faults += errors
-    sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
-    numbers = [parse_number(side) or 0 for side in sides]
-    size = None
-    if all(n >= 1 and n == int(n) for n in numbers):
-        size = (int(numbers[0]), int(numbers[1]))
-    said = None if size is not None or sides == [None, None] else f"{sides[1]} × {sides[0]}"
-    file_name = (root.findtext("filename") or "").strip() or None
-    home = (root.findtext("path") or "").strip() or None
-    return _Page(path, file_name, home, size, said, tuple(shapes), tuple(names), tuple(faults))
-
-
-def _corners(element: Node) -> tuple[Box, bool]:
-    """An object's box, each end checked to be a finite number, and whether its corners were
-    exchanged in the file.
-    """
-    values = []
-    for end in ("xmin", "ymin", "xmax", "ymax"):
-        text = element.findtext(f"bndbox/{end}")
-        value = parse_number(text)
-        if value is None:
-            hint = "write a number of pixels, with a point for the decimals"
-            raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format", hint=hint)
-        values.append(value)
-    x1, y1, x2, y2 = values
-    if x2 == x1 or y2 == y1:
-        raise AnnotationError(
-            f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area",
-            code="box.degenerate",
-            hint="draw it again, or delete the object",
-        )
-    ordered = min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2), max(y1, y2)
-    return ordered, x2 < x1 or y2 < y1
-
-
-def _image_path(page: _Page, folder: Path) -> Path:
+def _image_path(page: Page, folder: Path) -> Path:
     """The image of a page: by `<filename>`, or by the XML file's own name where that is absent."""
     if page.file_name is not None:
         path = contained(folder, page.file_name)
@@ -249,14 +141,14 @@ def _image_path(page: _Page, folder: Path) -> Path:
     same = with_image_suffix(folder / page.path.stem)
     if not same:
         raise AnnotationError(
-            f"neither {page.file_name!r} nor {page.path.stem}.* is in {folder}",
+            f"neither {(page.file_name or '')[:80]!r} nor {page.path.stem}.* is in {folder}",
             code="image.missing",
             hint="put the image there, or delete the XML file",
         )
     return contained(folder, same[0].name)
 
 
-def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks) -> Example | None:
+def _example(page: Page, folder: Path, classes: tuple[str, ...], checks: Checks) -> Example | None:
     try:
         path = _image_path(page, folder)
         size = page.size or pictures.read_size(path)
@@ -283,7 +175,7 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
     return Example(path, page.path.stem, size, objects)
 
 
-def _settled(shape: _Shape, size: Size, place: tuple[Path, str], checks: Checks) -> Box | None:
+def _settled(shape: Shape, size: Size, place: tuple[Path, str], checks: Checks) -> Box | None:
     """A shape's box in its image, put right where that is wanted; None where it is a fault."""
     if shape.swapped:
         message = "the second corner lies left of the first, or above it"

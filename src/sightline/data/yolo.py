@@ -84,13 +84,13 @@ def _listed(place: Path, yaml: Path, checks: Checks) -> list[Path]:
         return found
     if place.suffix != ".txt":
         error = AnnotationError(
-            f"there is no folder {place}",
+            f"there is no folder {str(place)[-80:]!r}",
             code="file.not_found",
             hint="correct the path: it is relative to this file",
         )
-        checks.ruin(error, yaml, place.name)
+        checks.ruin(error, yaml, place.name[:80])
         return []
-    answer = []
+    answer: dict[Path, None] = {}
     for number, line in enumerate(lines_of(read_text(place)), 1):
         if not line.strip():
             continue
@@ -102,10 +102,13 @@ def _listed(place: Path, yaml: Path, checks: Checks) -> list[Path]:
                     code="image.missing",
                     hint="put it there, or take it off the list",
                 )
-            answer.append(path)
+            if path in answer:
+                message, hint = f"{path.name} stands here for the second time", "delete the line"
+                checks.repair("image.listed_twice", message, place, f"line {number}", hint)
+            answer[path] = None
         except AnnotationError as error:
             checks.add_error(error, place, f"line {number}")
-    return answer
+    return list(answer)
 
 
 def _check_pairs(folder: Path, root: Path, images: list[Path], checks: Checks) -> None:
@@ -145,7 +148,7 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
         labels = label_path(path, root)
         text = ""
         if labels.exists() or labels.is_symlink():
-            text = read_text(contained(root, labels.relative_to(root).as_posix()))
+            text = _inside(root, labels)
     except ImageError as error:
         checks.add(error.code, error.message, path, None, error.hint)
         return None
@@ -160,10 +163,10 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
             continue
         errors: list[AnnotationError] = []
         label = _caught(errors, _label, words[0], index)
-        found = _caught(errors, _line, label, words, size, config.pose)
+        found = None if config.flawed else _caught(errors, _line, label, words, size, config.pose)
         for fault in errors:
             checks.add_error(fault, labels, f"line {number}")
-        if errors:
+        if found is None or errors:
             continue
         checks.clipped(found.excess, labels, f"line {number}")
         if found.doubtful:
@@ -171,6 +174,15 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
             checks.repair("yolo.kpt_shape", message, labels, f"line {number}", KEYPOINTS)
         lines.append(found)
     return Example(path, key, size, _objects(lines, size, config.pose))
+
+
+def _inside(root: Path, labels: Path) -> str:
+    """The text of a label file, unless a link leads to it from outside of `root`."""
+    try:
+        return read_text(contained(root, labels.relative_to(root).as_posix()))
+    except AnnotationError as error:
+        error.path = str(labels)
+        raise
 
 
 def _caught(errors: list[AnnotationError], parse: Any, *values: Any) -> Any:
@@ -242,6 +254,8 @@ def _label(word: str, index: dict[int, int]) -> int:
             code="yolo.class",
             hint="a line begins with a whole number from 0",
         )
+    if not index:
+        return 0  # that there are no classes has been told
     if int(word) not in index:
         raise AnnotationError(
             f"there is no class {int(word)}",

@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 @dataclass(frozen=True)
 class YoloConfig:
     """Class names with the ids that label files use for them, each split's image folders, and the
-    keypoints where it has some.
+    keypoints where it has some; `flawed` where what it says of them is at fault.
     """
 
     path: Path
@@ -29,6 +29,7 @@ class YoloConfig:
     ids: tuple[int, ...]
     splits: dict[str, tuple[Path, ...]]
     pose: Pose | None = None
+    flawed: bool = False
 
 
 def find_yaml(folder: Path) -> Path | None:
@@ -108,10 +109,11 @@ def read_config(path: Path, checks: Checks) -> YoloConfig:
     it unusable.
     """
     data, node = read_yaml(path)
-    pose = None
+    pose, flawed = None, False
     try:
         pose = read_pose(data, path)
     except AnnotationError as error:
+        flawed = True
         checks.ruin(error, path, None)
     if data.get("download"):
         asks = AnnotationError(
@@ -125,7 +127,7 @@ def read_config(path: Path, checks: Checks) -> YoloConfig:
         message = f"nc is {str(data['nc'])[:40]}, but there are {len(names)} names"
         hint = "correct nc, or leave it out"
         checks.ruin(AnnotationError(message, code="category.count", hint=hint), path, "nc")
-    return YoloConfig(path, names, ids, _splits(data, (checks, path)), pose)
+    return YoloConfig(path, names, ids, _splits(data, (checks, path)), pose, flawed)
 
 
 def yolo_splits(path: Path) -> tuple[str, ...]:

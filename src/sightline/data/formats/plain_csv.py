@@ -145,7 +145,8 @@ def _corners(cells: dict[str, str]) -> Box:
     for end in ENDS:
         value = parse_number(cells[end])
         if value is None:
-            raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format")
+            hint = "write a number of pixels, with a point for the decimals"
+            raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format", hint=hint)
         values.append(value)
     return values[0], values[1], values[2], values[3]
 
@@ -155,7 +156,11 @@ def _page(name: str, cells: dict[str, str], home: Path) -> _Page:
     choices = [contained(home / "images", name), contained(home, name)]
     path = next((path for path in choices if is_file(path)), None)
     if path is None:
-        raise AnnotationError(f"there is no image {name!r}", code="image.missing")
+        raise AnnotationError(
+            f"there is no image {name[:80]!r}",
+            code="image.missing",
+            hint="put it into the folder images, or delete the row",
+        )
     texts = [cells.get(side, "").strip() for side in ("height", "width")]
     if not any(texts):
         try:
