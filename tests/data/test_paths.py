@@ -60,6 +60,7 @@ NAMES = {
     "web address": "http://localhost:1/secret.jpg",
     "data URL": "data:image/png;base64,AAAA",
     "very long": "a" * 5000 + ".jpg",
+    "very long part": "a/" + "a" * 300 + ".jpg",
     "very deep": "a/" * 2000 + "b.jpg",
     "line feed": "a\n.jpg",
     "option": "-rf",

@@ -109,8 +109,9 @@ def _add_skeleton(row: dict[str, Any], found: list[Skeleton], place: tuple[_Repo
     """Whether a category's keypoints and limbs, counted from 0, are sound and those of the others;
     if so they are added to `found`."""
     report, i = place
-    points, limbs = row["keypoints"], row.get("skeleton") or []
-    fine = isinstance(points, list) and all(isinstance(p, str) for p in points)
+    points, limbs = row["keypoints"], row.get("skeleton")
+    limbs = [] if limbs is None else limbs
+    fine = isinstance(points, list) and all(map(_is_name, points))
     fine = fine and isinstance(limbs, list)
     fine = fine and all(
         isinstance(limb, list) and len(limb) == 2 and all(type(end) is int for end in limb)

@@ -73,7 +73,9 @@ def parse_row(
     if value is not None or not broken:
         found = at("/bbox", _box, value, size, segment)
     crowd = row.get("iscrowd", 0)
-    at("/iscrowd", _crowd, crowd)
+    difficult = row.get("difficult")
+    at("/iscrowd", _flag, crowd, "crowd", "1 for a region of many objects, else 0")
+    at("/difficult", _flag, difficult or 0, "difficult", "1 for what figures are to pass over")
     keypoints = None
     if row.get("keypoints") is not None and place.points is not None:
         keypoints = at("/keypoints", _keypoints, row["keypoints"], place.points, size)
@@ -90,7 +92,7 @@ def parse_row(
         box=box,
         crowd=bool(crowd),
         area=area,
-        difficult=bool(row.get("difficult", 0)),
+        difficult=bool(difficult),
         segment=segment,
         keypoints=keypoints,
         label=place.label,
@@ -99,13 +101,9 @@ def parse_row(
     ), excess
 
 
-def _crowd(value: Any) -> None:
+def _flag(value: Any, code: str, hint: str) -> None:
     if value not in (0, 1):
-        raise AnnotationError(
-            f"{str(value)[:40]!r} is neither 0 nor 1",
-            code="crowd",
-            hint="1 for a region of many objects, else 0",
-        )
+        raise AnnotationError(f"{str(value)[:40]!r} is neither 0 nor 1", code=code, hint=hint)
 
 
 def _mended(box: Any, area: Any, mends: list[tuple[str, str]]) -> tuple[Any, Any]:

@@ -30,6 +30,9 @@ LEAVING = 0.3
 FORMULA_OR_PAGE = re.compile(r"^[=+\-@]|[<>]")
 """Names that a spreadsheet runs, or that a page takes for its own text."""
 
+LONGEST = 100
+"""Characters of a class name that tables and pictures have room for."""
+
 APART = ("train", "val", "valid", "validation", "test", "train2017", "val2017")
 """Splits that hold no other split; VOC's trainval holds two."""
 
@@ -119,8 +122,9 @@ def strange_names(splits: Splits) -> list[Fault]:
     answer = []
     for dataset in list(splits.values())[:1]:
         for name in dataset.classes:
-            if not name.isprintable() or name != name.strip() or FORMULA_OR_PAGE.search(name):
-                message = f"the class name {name!r} has characters that other programs trip over"
+            strange = not name.isprintable() or name != name.strip() or len(name) > LONGEST
+            if strange or FORMULA_OR_PAGE.search(name):
+                message = f"others trip over the characters or the length of {name[:LONGEST]!r}"
                 hint = "it is escaped wherever it is shown; a plain name is safer"
                 fault = _of_split("category.characters", message, dataset, hint, "warning")
                 answer.append(fault)

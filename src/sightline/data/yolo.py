@@ -18,6 +18,7 @@ from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
 from sightline.data.reading import (
     contained,
     is_file,
+    is_folder,
     is_image_name,
     lines_of,
     list_folder,
@@ -78,7 +79,7 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
 def _listed(place: Path, yaml: Path, checks: Checks) -> list[Path]:
     """The images of a folder, sub-folders included, or of a text file that lists them."""
     root = yaml.parent
-    if place.is_dir():
+    if is_folder(place):
         found = [path for path in sorted(place.rglob("*")) if is_image_name(path)]
         _check_pairs(place, root, found, checks)
         return found

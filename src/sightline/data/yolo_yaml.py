@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from sightline.data.checks import Checks
-from sightline.data.reading import contained, list_folder, read_text
+from sightline.data.reading import contained, is_folder, list_folder, read_text
 from sightline.data.yolo_names import class_names
 from sightline.data.yolo_pose import Pose, read_pose
 from sightline.errors import AnnotationError
@@ -57,12 +57,14 @@ class _Plain(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self.depth -= 1
         if isinstance(node, yaml.MappingNode):
-            seen = set()
+            seen: set[str] = set()
             for key, _ in node.value:
-                if key.value in seen and isinstance(key, yaml.ScalarNode):
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                if key.value in seen:
                     message = f"the key {key.value[:80]!r} stands twice"
                     raise _at(key, "yaml.twice", message, "keep one of the two")
-                seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+                seen.add(key.value)
         return node
 
 
@@ -139,7 +141,7 @@ def _splits(data: dict[str, Any], report: tuple[Checks, Path]) -> dict[str, tupl
     base = report[1].parent
     if isinstance(data.get("path"), str) and not Path(data["path"]).is_absolute():
         inner = _inside(base, data["path"], report)
-        base = inner if inner is not None and inner.is_dir() else base
+        base = inner if inner is not None and is_folder(inner) else base
     splits = {}
     for split in SPLITS:
         value = data.get("val", data.get("valid")) if split == "val" else data.get(split)
