@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from folders import coco_folder, coco_labels, draw
 from hostile_faults import CASES as HOSTILE
 from label_faults import CASES as PLAIN
 from label_faults import Case, clean_voc
-from sightline.data import Polygons, masks, open_dataset
+from sightline.data import Polygons, masks, open_dataset, voc_pages
 from sightline.data.doctor import check
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 
@@ -162,6 +163,50 @@ def test_the_real_faults(shared: Path) -> None:
     rules = {code: len(faults) for (_, code), faults in raccoon.by_rule().items()}
     assert raccoon.sound and rules["file.machine_path"] == 200
     assert rules["image.leak"] == 1 and rules["image.duplicate"] >= 3
+
+
+def test_each_xml_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many splits there are; and anew when the folder is looked at again."""
+    root = clean_voc(tmp_path)
+    main = root / "ImageSets" / "Main"
+    main.mkdir(parents=True)
+    for name, text in {"train": "a\n", "val": "b\n", "trainval": "a\nb\n"}.items():
+        (main / f"{name}.txt").write_text(text)
+    (root / "Annotations" / "a.xml").write_text("<annotation>")  # a fault is kept as well
+    read: list[Path] = []
+    original = voc_pages.read_xml
+
+    def counted(path: Path, *more: Any) -> Any:
+        read.append(path)
+        return original(path, *more)
+
+    monkeypatch.setattr(voc_pages, "read_xml", counted)
+    found = check(root, look_alikes=False)
+    assert sorted(path.name for path in read) == ["a.xml", "b.xml"]
+    assert set(found.to_json()["rules"]) == {"xml.syntax", "dataset.empty", "image.unlisted"}
+    check(root, look_alikes=False)
+    assert len(read) == 4
+    read.clear()
+    with pytest.warns(SightlineWarning):
+        open_dataset(root, "val", on_bad="skip")
+        open_dataset(root, "trainval", on_bad="skip")
+    assert len(read) == 4, "outside of a check nothing is remembered"
+
+
+def test_everything_is_told_at_once(tmp_path: Path) -> None:
+    """Faults of one file, its categories, text, images and annotations, in one pass."""
+    labels = coco_labels()
+    labels["categories"].append({"id": 90, "name": "owl"})
+    labels["images"].append({"id": 1, "file_name": "gone.jpg", "width": 60, "height": 40})
+    bad = {"id": 5, "image_id": 1, "category_id": 4, "bbox": [1, 2, 3], "iscrowd": 4, "area": -1}
+    labels["annotations"].append(bad)
+    text = json.dumps(labels).replace("[1.5, 2", "[NaN, 2").replace('"id": 9,', '"id": 9, "id": 9,')
+    found = check(coco_folder(tmp_path, text=text), look_alikes=False)
+    assert set(found.to_json()["rules"]) == {
+        "annotation.category", "annotation.duplicate_id", "area", "box.format", "box.not_finite",
+        "category.duplicate_id", "crowd", "image.missing", "json.constant", "json.twice",
+    }  # fmt: skip
+    assert not found.parts, "a file whose categories are at fault is no data set"
 
 
 def test_an_image_that_two_splits_list(tmp_path: Path) -> None:

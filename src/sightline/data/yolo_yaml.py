@@ -67,6 +67,12 @@ class _Plain(yaml.SafeLoader):
                 seen.add(key.value)
         return node
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:  # the 41st of a 13th month, 5,000 digits
+            raise _at(node, "yaml.syntax", str(error), "put it in quotes") from error
+
 
 def _at(place: yaml.Node | yaml.Event, code: str, message: str, hint: str) -> AnnotationError:
     mark = place.start_mark
