@@ -89,9 +89,13 @@ class AnnotationError(SightlineError):
 
 
 class DatasetError(SightlineError):
-    """A data set as a whole cannot serve: not recognised, empty, classes that disagree."""
+    """A data set as a whole cannot serve: not recognised, empty, classes that disagree.
+
+    `faults` is what else was found wrong with its labels by then.
+    """
 
     exit_status = 4
+    faults: tuple[object, ...] = ()
 
 
 class WeightsError(SightlineError):

@@ -50,6 +50,15 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return values
 
 
+def test_nothing_is_learnt_from_images_without_objects(drawn: Dataset, tmp_path: Path) -> None:
+    empty = tuple(dataclasses.replace(e, objects=e.objects[[]]) for e in drawn)
+    nothing = dataclasses.replace(drawn, examples=empty)
+    with pytest.raises(DatasetError) as caught:
+        train(new(), nothing, brief(), tmp_path / "run", run=QUIET)
+    assert caught.value.code == "dataset.no_objects" and caught.value.hint
+    assert not (tmp_path / "run").exists()
+
+
 def test_it_learns(drawn: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "run"
     recipe = brief(steps=120, sizes=((1.0, 64),), augmentation=brief().augmentation.none())

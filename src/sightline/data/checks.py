@@ -1,6 +1,7 @@
 """Faults of label files: collected while reading, then raised or skipped, never lost."""
 
 import math
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,11 @@ dropped where none is.
 MODES: tuple[OnBad, ...] = ("error", "skip", "fix")
 
 Box = tuple[float, float, float, float]
+
+NUMBER = re.compile(r"[ \t\r\n]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t\r\n]*", re.ASCII)
+
+HUGE = 2.0**24
+"""Pixels from which on float32 cannot tell neighbours apart; no image is as wide."""
 
 TOLERANCE = 1.0
 """Boxes that leave their image by no more than this (pixels) are cut without a word: rounding."""
@@ -44,6 +50,7 @@ class Checks:
         self.faults: list[Fault] = []
         self.repaired: list[Fault] = []
         self.notes: list[Fault] = []
+        self.ruined = False
 
     def add(
         self,
@@ -69,6 +76,13 @@ class Checks:
         place = f"{pointer or ''}{inner}" or None
         self.add(error.code, error.message, path, place, error.hint, id)
 
+    def ruin(self, error: AnnotationError, path: Path, pointer: str | None) -> None:
+        """Remember a fault that makes all of the file unusable, whatever is to be done with others:
+        the reading goes on for what else there is to find, and `finish` raises.
+        """
+        self.ruined = True
+        self.add_error(error, path, pointer)
+
     def repair(
         self,
         code: str,
@@ -90,11 +104,14 @@ class Checks:
         """
         if excess > TOLERANCE:
             message = f"the box reached {excess:.1f} pixels out of its image and was cut"
-            self.repair("box.clipped", message, path, pointer, id=id)
+            hint = "draw the object's visible part; or was the image resized after labelling?"
+            self.repair("box.clipped", message, path, pointer, hint, id)
 
-    def note(self, code: str, message: str, path: Path, pointer: str | None) -> None:
+    def note(
+        self, code: str, message: str, path: Path, pointer: str | None, hint: str | None = None
+    ) -> None:
         """Remember something that costs nothing; nobody is warned of it."""
-        self.notes.append(Fault(code, message, str(path), pointer, None, "note"))
+        self.notes.append(Fault(code, message, str(path), pointer, hint, "note"))
 
     @property
     def fixing(self) -> bool:
@@ -103,9 +120,9 @@ class Checks:
 
     def finish(self) -> tuple[Fault, ...]:
         """Raise everything as one AnnotationError, or warn once and hand back what was skipped."""
-        if self.repaired:
+        if self.repaired and not self.ruined:
             _warn("repaired or suspect", self.repaired)
-        if self.faults and self.on_bad == "error":
+        if self.faults and (self.ruined or self.on_bad == "error"):
             raise _combined(self.faults)
         if self.faults:
             _warn("skipped", self.faults)
@@ -143,6 +160,13 @@ def _combined(faults: Sequence[Fault]) -> AnnotationError:
     return error
 
 
+def is_id(value: object) -> TypeGuard[int | str]:
+    """Whether a value is text or a number of 64 bits (true and false are no ids)."""
+    if isinstance(value, str):
+        return True
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value read from a file is a finite number (true and false are none)."""
     if type(value) is not int and type(value) is not float:
@@ -153,13 +177,16 @@ def is_number(value: object) -> TypeGuard[int | float]:
         return False
 
 
-def to_number(text: str | None) -> float | None:
-    """The finite number that a text is; None for anything else."""
-    try:
-        value = float((text or "").strip())
-    except ValueError:
+def parse_number(text: str | None) -> float | None:
+    """The finite number that a text is, in ASCII digits with a point; None for everything else.
+
+    Python would take `1_000`, `infinity` and digits of other scripts, which are slips in a label
+    file.
+    """
+    if text is None or not NUMBER.fullmatch(text):
         return None
-    return value if is_number(value) else None
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def to_flag(text: str | None) -> bool:
@@ -170,14 +197,22 @@ def to_flag(text: str | None) -> bool:
 def check_box(box: Box, size: Size) -> tuple[Box, float]:
     """The part of an xyxy box inside an image of `size`, and by how many pixels it reached out.
 
-    AnnotationError without a place: `box.degenerate` for sides of zero or less, `box.outside` where
-    less than a pixel's area lies inside.
+    AnnotationError without a place: `box.huge` for ends beyond 2²⁴ pixels, `box.degenerate` for
+    sides of zero or less, `box.outside` where less than a pixel's area lies inside.
     """
     x1, y1, x2, y2 = box
     height, width = size
+    if not -HUGE < min(box) <= max(box) < HUGE:
+        raise AnnotationError(
+            f"the box ({x1:g}, {y1:g}, {x2:g}, {y2:g}) ends further away than any image is wide",
+            code="box.huge",
+            hint="coordinates are pixels: correct the numbers, or delete the object",
+        )
     if not (x2 > x1 and y2 > y1):
         raise AnnotationError(
-            f"the box has no area: {x2 - x1:g} × {y2 - y1:g} pixels", code="box.degenerate"
+            f"the box has no area: {x2 - x1:g} × {y2 - y1:g} pixels",
+            code="box.degenerate",
+            hint="draw it again, or delete the object",
         )
     excess = max(-x1, -y1, x2 - width, y2 - height)
     if excess <= 0:
@@ -189,5 +224,6 @@ def check_box(box: Box, size: Size) -> tuple[Box, float]:
             f"the box ({x1:g}, {y1:g}, {x2:g}, {y2:g}) lies outside the image of "
             f"{width} × {height} pixels",
             code="box.outside",
+            hint="does it belong to another image, or to one of another size?",
         )
     return cut, excess

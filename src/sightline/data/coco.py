@@ -6,58 +6,48 @@ Missing `iscrowd` is 0, a missing `area` is computed from the mask, else the box
 from the image's header. Boxes are cut at the image's edge. `[]` and null mean "no mask".
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-from sightline.data.checks import Checks, OnBad
+from sightline.data.checks import Checks, OnBad, is_id
+from sightline.data.coco_categories import Categories, read_categories
 from sightline.data.coco_export import to_coco, write_coco
-from sightline.data.coco_layout import CocoSource, image_folder
-from sightline.data.coco_objects import Place, Row, gather, parse_row
-from sightline.data.pages import image_size
-from sightline.data.reading import contained, is_file, read_json
-from sightline.data.records import Dataset, Example, Skeleton
-from sightline.data.skeletons import skeleton
+from sightline.data.coco_images import Listed, read_images, rows_of
+from sightline.data.coco_layout import CocoSource
+from sightline.data.coco_objects import Place, gather, parse_row
+from sightline.data.reading import parse_json
+from sightline.data.records import Dataset, Example
 from sightline.data.upright import settle
-from sightline.errors import AnnotationError, DatasetError
-from sightline.types import Size
+from sightline.errors import AnnotationError
 
 __all__ = ["CocoSource", "read_coco", "to_coco", "write_coco"]
 
+SECTIONS = "a COCO file has images, annotations and categories"
 
-@dataclass(frozen=True)
-class _Categories:
-    names: tuple[str, ...]
-    ids: tuple[int, ...]
-    index: dict[int | str, int]
-    skeleton: Skeleton | None
-
-
-@dataclass
-class _Image:
-    path: Path
-    image_id: int | str
-    size: Size
-    rows: list[Row]
+MENDS = {
+    "keypoints.count": "correct the number, or leave it out",
+    "box.swapped": "write the upper left corner first",
+    "area": "leave it out, or compute it anew",
+}
 
 
 def read_coco(source: CocoSource, on_bad: OnBad = "error") -> Dataset:
     """The data set of one COCO file.
 
     AnnotationError with every fault, its JSON pointer and annotation id; with `on_bad="skip"` bad
-    annotations, and images that are missing, are dropped and told in `skipped`.
+    annotations, and images that are missing, are dropped and told in `skipped`. Faults of the
+    file's text and of its categories are raised in any case, with all others.
     """
     path = source.annotations
-    labels = read_json(path)
-    if not isinstance(labels, dict):
-        raise AnnotationError("the file holds no JSON object", code="json.object", path=path)
-    parts = [_section(labels, key, path) for key in ("images", "annotations", "categories")]
     checks = Checks(on_bad)
-    categories = _categories(parts[2], path)
-    names = [row.get("file_name") for row in parts[0]]
-    folder = image_folder(source, [name for name in names if isinstance(name, str)])
-    listed = _images(parts[0], folder, (checks, path))
-    _annotations(parts[1], listed, categories, (checks, path))
+    report = (checks, path)
+    labels = _sections(report)
+    categories = read_categories(rows_of(labels, "categories", report), *report)
+    listed, lost = read_images(labels, source, report)
+    _annotations(labels, listed, categories, report)
+    if lost is not None:
+        lost.faults = tuple(checks.faults)
+        raise lost
     with_points = any(row.keypoints is not None for item in listed.values() for row in item.rows)
     bones = categories.skeleton if with_points else None
     examples = [
@@ -80,185 +70,96 @@ def read_coco(source: CocoSource, on_bad: OnBad = "error") -> Dataset:
     )
 
 
-def _section(labels: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
-    rows = labels.get(key)
-    if not isinstance(rows, list):
-        raise AnnotationError(
-            f"there is no list {key!r}",
-            code="json.missing_key",
-            path=path,
-            pointer=f"/{key}",
-            hint="a COCO file has images, annotations and categories",
-        )
-    for i, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise AnnotationError(
-                "no JSON object", code="json.object", path=path, pointer=f"/{key}/{i}"
-            )
-    return rows
+def _sections(report: tuple[Checks, Path]) -> dict[str, Any]:
+    """The file's data, in which the three lists are; AnnotationError where one is not."""
+    checks, path = report
+    labels, odd = parse_json(path)
+    for fault in odd:
+        checks.ruin(fault.error(), path, None)
+    if not isinstance(labels, dict):
+        text = "the file holds no JSON object"
+        error = AnnotationError(text, code="json.object", hint=SECTIONS)
+        checks.ruin(error, path, None)
+        labels = {}
+    else:
+        for key in ("images", "annotations", "categories"):
+            if not isinstance(labels.get(key), list):
+                text = f"there is no list {key!r}"
+                error = AnnotationError(text, code="json.missing_key", hint=SECTIONS)
+                checks.ruin(error, path, f"/{key}")
+    if any(fault.code in ("json.object", "json.missing_key") for fault in checks.faults):
+        checks.finish()
+    return labels
 
 
-def _is_id(value: object) -> TypeGuard[int | str]:
-    """Whether a value is text or a number of 64 bits (true and false are no ids)."""
-    if isinstance(value, str):
-        return True
-    return type(value) is int and -(2**63) <= value < 2**63
-
-
-def _categories(rows: list[dict[str, Any]], path: Path) -> _Categories:
-    """The classes in the order of their ids; any fault here is one of the whole file."""
-
-    def refuse(code: str, message: str, i: int) -> AnnotationError:
-        return AnnotationError(message, code=code, path=path, pointer=f"/categories/{i}")
-
-    seen: dict[int | str, str] = {}
-    for i, row in enumerate(rows):
-        key, name = row.get("id"), row.get("name")
-        if not _is_id(key):
-            raise refuse("category.id", f"{key!r} is no category id", i)
-        if not isinstance(name, str) or not name.strip():
-            raise refuse("category.name", f"{name!r} is no class name", i)
-        if key in seen:
-            raise refuse("category.duplicate_id", f"two categories have the id {key!r}", i)
-        if name in seen.values():
-            raise refuse("category.duplicate_name", f"two categories are called {name!r}", i)
-        seen[key] = name
-    if not seen:
-        raise AnnotationError("there are no categories", code="category.none", path=path)
-    numeric = all(isinstance(key, int) for key in seen)
-    if not numeric and any(isinstance(key, int) for key in seen):
-        raise refuse("category.id", "category ids are partly numbers and partly text", 0)
-    order = sorted(seen, key=lambda key: (key,))
-    ids = tuple(order) if numeric else tuple(range(1, len(order) + 1))
-    return _Categories(
-        names=tuple(seen[key] for key in order),
-        ids=ids,  # type: ignore[arg-type]
-        index={key: i for i, key in enumerate(order)},
-        skeleton=_skeleton(rows, path),
-    )
-
-
-def _skeleton(rows: list[dict[str, Any]], path: Path) -> Skeleton | None:
-    """The one skeleton of the file's categories, its limbs counted from 0."""
-    found: list[Skeleton] = []
-    for i, row in enumerate(rows):
-        points, limbs = row.get("keypoints"), row.get("skeleton") or []
-        if not points:
-            continue
-        fine = isinstance(points, list) and all(isinstance(p, str) for p in points)
-        fine = fine and isinstance(limbs, list)
-        fine = fine and all(
-            isinstance(limb, list) and len(limb) == 2 and all(type(end) is int for end in limb)
-            for limb in limbs
-        )
-        pointer = f"/categories/{i}"
-        if not fine:
-            raise AnnotationError(
-                "keypoints are names, a skeleton pairs of numbers",
-                code="skeleton.format",
-                path=path,
-                pointer=pointer,
-            )
-        try:
-            found.append(skeleton(points, [(a - 1, b - 1) for a, b in limbs]))
-        except DatasetError as error:
-            raise AnnotationError(
-                error.message, code=error.code, path=path, pointer=pointer
-            ) from error
-        if found[-1] != found[0]:
-            raise AnnotationError(
-                "two categories have different keypoints",
-                code="skeleton.many",
-                path=path,
-                pointer=pointer,
-            )
-    return found[0] if found else None
-
-
-def _images(
-    rows: list[dict[str, Any]], folder: Path, report: tuple[Checks, Path]
-) -> dict[int | str, _Image]:
-    """The listed images by id; a faulty one keeps its id with an empty path, to be dropped."""
-    checks, source = report
-    listed: dict[int | str, _Image] = {}
-    names: set[str] = set()
-    for i, row in enumerate(rows):
-        key = row.get("id")
-        pointer = f"/images/{i}"
-        if not _is_id(key):
-            checks.add("image.id", f"{key!r} is no image id", source, pointer)
-            continue
-        if key in listed:
-            message = f"two images have the id {key!r}"
-            checks.add("image.duplicate_id", message, source, pointer)
-            continue
-        listed[key] = _Image(Path(), key, (0, 0), [])
-        try:
-            path = contained(folder, row.get("file_name"))
-            if row["file_name"] in names:
-                raise AnnotationError("two images have one file", code="image.duplicate_file")
-            names.add(row["file_name"])
-            if not is_file(path):
-                raise AnnotationError(
-                    f"the image {row['file_name']!r} is not in {folder}",
-                    code="image.missing",
-                    hint="name the folder with images=… (--images DIR)",
-                )
-            listed[key].size = image_size(row.get("height"), row.get("width"), path)
-            listed[key].path = path
-        except AnnotationError as error:
-            checks.add_error(error, source, f"{pointer} (id {key})")
-    return listed
-
-
-def _largest_id(rows: list[dict[str, Any]]) -> int:
+def _largest_id(rows: list[Any]) -> int:
     """The largest id that is a number: those above it are free."""
-    known = [key for row in rows if type(key := row.get("id")) is int and abs(key) < 2**62]
-    return max(known, default=0)
+    keys = (row.get("id") for row in rows if isinstance(row, dict))
+    return max((key for key in keys if type(key) is int and abs(key) < 2**62), default=0)
 
 
 def _annotations(
-    rows: list[dict[str, Any]],
-    listed: dict[int | str, _Image],
-    categories: _Categories,
+    labels: dict[str, Any],
+    listed: dict[int | str, Listed],
+    categories: Categories,
     report: tuple[Checks, Path],
 ) -> None:
-    """Hand every annotation to its image."""
+    """Hand every annotation to its image; each is told of all that is wrong with it."""
     checks, path = report
     ids: set[int | str] = set()
-    free = _largest_id(rows) if checks.fixing else 0
-    points = 0 if categories.skeleton is None else len(categories.skeleton.points)
-    for i, row in enumerate(rows):
+    free = _largest_id(labels["annotations"]) if checks.fixing else 0
+    for i, row in rows_of(labels, "annotations", report):
         key = row.get("id", i + 1)
-        try:
-            if not _is_id(key) or key in ids:
-                code = "annotation.duplicate_id" if _is_id(key) else "annotation.id"
-                message, hint = f"{key!r} is not an id of its own", "number them anew"
-                if not checks.fixing:
-                    raise AnnotationError(message, code=code, hint=hint)
+        errors: list[AnnotationError] = []
+        if not is_id(key) or key in ids:
+            code = "annotation.duplicate_id" if is_id(key) else "annotation.id"
+            message, hint = f"{key!r} is not an id of its own", "number them anew"
+            if checks.fixing:
                 checks.repair(code, f"{message}: numbered anew", path, f"/annotations/{i}")
-                free += 1
-                key = free
+                key = free = free + 1
+            else:
+                errors.append(AnnotationError(message, code=code, hint=hint))
+        if is_id(key):
             ids.add(key)
-            image_id, category = row.get("image_id"), row.get("category_id")
-            if not _is_id(image_id) or image_id not in listed:
-                raise AnnotationError(
-                    f"there is no image with the id {image_id!r}", code="annotation.image"
-                )
-            if not _is_id(category) or category not in categories.index:
-                raise AnnotationError(
-                    f"there is no category with the id {category!r}", code="annotation.category"
-                )
-            image = listed[image_id]
-            if not image.path.parts:
-                continue  # its image is a fault already
-            number = key if isinstance(key, int) else i + 1
-            place = Place(categories.index[category], number, image.size, points, checks.fixing)
-            item, excess = parse_row(row, place)
-            image.rows.append(item)
-            for code, message in item.mends:
-                checks.repair(code, message, path, f"/annotations/{i} (id {key})", id=key)
-            checks.clipped(excess, path, f"/annotations/{i} (id {key})", key)
-        except AnnotationError as error:
-            own = key if _is_id(key) else None
-            checks.add_error(error, path, f"/annotations/{i} (id {key})", own)
+        number = key if isinstance(key, int) else i + 1
+        image = _image_of(row, listed, errors)
+        label = _label_of(row, categories, errors)
+        size = (0, 0) if image is None else image.size
+        item, excess = None, 0.0
+        if size != (0, 0):
+            place = Place(label, number, size, categories.points, checks.fixing)
+            item, excess = parse_row(row, place, errors)
+        own = key if is_id(key) else None
+        pointer = f"/annotations/{i} (id {key})"
+        for error in errors:
+            checks.add_error(error, path, pointer, own)
+        if item is None or errors or image is None or not image.path.parts:
+            continue
+        image.rows.append(item)
+        for code, message in item.mends:
+            checks.repair(code, message, path, pointer, MENDS.get(code), own)
+        checks.clipped(excess, path, pointer, own)
+
+
+def _image_of(
+    row: dict[str, Any], listed: dict[int | str, Listed], errors: list[AnnotationError]
+) -> Listed | None:
+    key = row.get("image_id")
+    if is_id(key) and key in listed:
+        return listed[key]
+    message = f"there is no image with the id {str(key)[:80]!r}"
+    hint = "list the image, or delete the annotation"
+    errors.append(AnnotationError(message, code="annotation.image", hint=hint))
+    return None
+
+
+def _label_of(row: dict[str, Any], categories: Categories, errors: list[AnnotationError]) -> int:
+    key = row.get("category_id")
+    if is_id(key) and key in categories.index:
+        return categories.index[key]
+    if not categories.index:
+        return 0  # that there are no categories has been told
+    message = f"there is no category with the id {str(key)[:80]!r}"
+    hint = "list the category, or correct the id"
+    errors.append(AnnotationError(message, code="annotation.category", hint=hint))
+    return 0

@@ -70,7 +70,7 @@ def image_folder(source: CocoSource, names: Sequence[str]) -> Path:
     best, folder = max(hits, key=lambda item: item[0])
     if names and not best:
         raise DatasetError(
-            f"none of the images it lists ({names[0]!r}, …) is in any of the usual folders",
+            f"none of the images it lists ({names[0][:80]!r}, …) is in any of the usual folders",
             code="dataset.images",
             path=source.annotations,
             hint="name their folder with images=… (--images DIR)",

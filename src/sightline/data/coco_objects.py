@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from sightline.data import masks
-from sightline.data.checks import Box, check_box, is_number
+from sightline.data.checks import HUGE, Box, check_box, is_number
 from sightline.data.records import Objects, Segment, Skeleton
 from sightline.data.segments import parse_segment
 from sightline.errors import AnnotationError
 from sightline.types import Size
+
+BOX = "write [x, y, width, height], four numbers of pixels"
 
 
 @dataclass(frozen=True)
@@ -32,43 +34,76 @@ class Row:
 @dataclass(frozen=True)
 class Place:
     """What the file as a whole says of one annotation: its class, its id, its image's size, how
-    many keypoints the classes have, and whether what has a plain mend is to be mended.
+    many keypoints the classes have (None: unknown), and whether what has a plain mend is to be
+    mended.
     """
 
     label: int
     id: int
     size: Size
-    points: int
+    points: int | None
     fixing: bool = False
 
 
-def parse_row(row: dict[str, Any], place: Place) -> tuple[Row, float]:
+def parse_row(
+    row: dict[str, Any], place: Place, errors: list[AnnotationError]
+) -> tuple[Row | None, float]:
     """A checked annotation, and by how many pixels its box reached out of the image.
 
-    AnnotationError with a pointer inside the annotation.
+    Everything that is wrong is added to `errors`, with a pointer inside the annotation; then there
+    is no annotation.
     """
-    size = place.size
+    size, before = place.size, len(errors)
     mends: list[tuple[str, str]] = []
     value, wanted_area = row.get("bbox"), row.get("area")
     if place.fixing:
         value, wanted_area = _mended(value, wanted_area, mends)
-    segment = _at("/segmentation", parse_segment, row.get("segmentation"), size)
-    box, excess = _at("/bbox", _box, value, size, segment)
+
+    def at(pointer: str, parse: Any, *values: Any) -> Any:
+        try:
+            return parse(*values)
+        except AnnotationError as error:
+            error.pointer = f"{pointer}{error.pointer or ''}"
+            errors.append(error)
+            return None
+
+    segment = at("/segmentation", parse_segment, row.get("segmentation"), size)
+    broken = len(errors) > before
+    found = None
+    if value is not None or not broken:
+        found = at("/bbox", _box, value, size, segment)
     crowd = row.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        raise AnnotationError(f"{crowd!r} is neither 0 nor 1", code="crowd", pointer="/iscrowd")
-    points, keypoints = row.get("keypoints"), None
-    if points is not None:
-        keypoints = _at("/keypoints", parse_keypoints, points, place.points, size)
+    difficult = row.get("difficult")
+    at("/iscrowd", _flag, crowd, "crowd", "1 for a region of many objects, else 0")
+    at("/difficult", _flag, difficult or 0, "difficult", "1 for what figures are to pass over")
+    keypoints = None
+    if row.get("keypoints") is not None and place.points is not None:
+        keypoints = at("/keypoints", parse_keypoints, row["keypoints"], place.points, size)
+    if keypoints is not None:
         labelled, said = int((keypoints[:, 2] > 0).sum()), row.get("num_keypoints")
         if said is not None and said != labelled:
-            mends.append(("keypoints.count", f"num_keypoints is {said!r}, {labelled} are labelled"))
-    area = _at("/area", _area, wanted_area, (box, segment), size)
-    difficult = bool(row.get("difficult", 0))
-    found = Row(
-        box, bool(crowd), area, difficult, segment, keypoints, place.label, place.id, tuple(mends)
-    )
-    return found, excess
+            said = str(said)[:40]
+            mends.append(("keypoints.count", f"num_keypoints is {said}, {labelled} are labelled"))
+    box, excess = ((0.0,) * 4, 0.0) if found is None else found
+    area = at("/area", _area, wanted_area, (box, segment), size)
+    if len(errors) > before:
+        return None, 0.0
+    return Row(
+        box=box,
+        crowd=bool(crowd),
+        area=area,
+        difficult=bool(difficult),
+        segment=segment,
+        keypoints=keypoints,
+        label=place.label,
+        id=place.id,
+        mends=tuple(mends),
+    ), excess
+
+
+def _flag(value: Any, code: str, hint: str) -> None:
+    if value not in (0, 1):
+        raise AnnotationError(f"{str(value)[:40]!r} is neither 0 nor 1", code=code, hint=hint)
 
 
 def _mended(box: Any, area: Any, mends: list[tuple[str, str]]) -> tuple[Any, Any]:
@@ -84,32 +119,35 @@ def _mended(box: Any, area: Any, mends: list[tuple[str, str]]) -> tuple[Any, Any
     return box, area
 
 
-def _at(pointer: str, parse: Any, *values: Any) -> Any:
-    """What `parse` makes of the values; its errors get the pointer."""
-    try:
-        return parse(*values)
-    except AnnotationError as error:
-        error.pointer = pointer
-        raise
-
-
 def _box(value: Any, size: Size, segment: Segment | None) -> tuple[Box, float]:
     """xywh as a checked xyxy box; where there is none, the one around the mask."""
     if value is None and segment is not None:
         return check_box(masks.box_of(segment, size), size)
     if not isinstance(value, list) or len(value) != 4:
-        raise AnnotationError(f"{str(value)[:80]} is no x, y, width, height", code="box.format")
-    if not all(map(is_number, value)):
-        raise AnnotationError(f"{str(value)[:80]} are no finite numbers", code="box.not_finite")
-    x, y, width, height = value
-    return check_box((float(x), float(y), float(x + width), float(y + height)), size)
+        raise AnnotationError(
+            f"{str(value)[:80]} is no x, y, width, height", code="box.format", hint=BOX
+        )
+    for i, number in enumerate(value):
+        if not is_number(number):
+            raise AnnotationError(
+                f"{str(value)[:80]} are no finite numbers",
+                code="box.not_finite",
+                pointer=f"/{i}",
+                hint=BOX,
+            )
+    x, y, width, height = map(float, value)
+    return check_box((x, y, x + width, y + height), size)
 
 
 def _area(value: Any, shape: tuple[Box, Segment | None], size: Size) -> float:
     """The area as given; where there is none, that of the mask, else of the box."""
     if value is not None:
-        if not is_number(value) or value < 0:
-            raise AnnotationError(f"{str(value)[:80]} is no area", code="area")
+        if not is_number(value) or not 0 <= value < HUGE**2:
+            raise AnnotationError(
+                f"{str(value)[:80]} is no area",
+                code="area",
+                hint="leave it out: it is computed; or read with fix",
+            )
         return float(value)
     (x1, y1, x2, y2), segment = shape
     if segment is not None:
@@ -118,22 +156,29 @@ def _area(value: Any, shape: tuple[Box, Segment | None], size: Size) -> float:
 
 
 def parse_keypoints(value: Any, points: int, size: Size) -> np.ndarray:
-    """x, y, visibility of each point out of a list of numbers; the visibilities are 0, 1 and 2.
-
-    AnnotationError without a place: `keypoints.length`, `keypoints.not_finite`,
-    `keypoints.visibility`, `keypoints.outside`.
-    """
+    """x, y, visibility of each point; COCO's visibilities are 0, 1 and 2."""
     if not isinstance(value, list) or len(value) != 3 * points:
         count = len(value) if isinstance(value, list) else "no list of"
         raise AnnotationError(
-            f"{count} numbers for {points} keypoints, not {3 * points}", code="keypoints.length"
+            f"{count} numbers for {points} keypoints, not {3 * points}",
+            code="keypoints.length",
+            hint="write x, y, visibility of every point of the category, 0, 0, 0 for missing ones",
         )
-    if not all(map(is_number, value)):
-        raise AnnotationError("a keypoint is no finite number", code="keypoints.not_finite")
-    if any(seen not in (0, 1, 2) for seen in value[2::3]):
-        raise AnnotationError(
-            "a keypoint's visibility is not 0, 1 or 2", code="keypoints.visibility"
-        )
+    for i, number in enumerate(value):
+        if not is_number(number):
+            raise AnnotationError(
+                "a keypoint is no finite number",
+                code="keypoints.not_finite",
+                pointer=f"/{i}",
+                hint="write 0, 0, 0 for a point that is not labelled",
+            )
+        if i % 3 == 2 and number not in (0, 1, 2):
+            raise AnnotationError(
+                f"a keypoint's visibility is {str(number)[:40]}, not 0, 1 or 2",
+                code="keypoints.visibility",
+                pointer=f"/{i}",
+                hint="0: not labelled, 1: hidden, 2: visible",
+            )
     array = np.array(value, np.float64).reshape(points, 3)
     side = max(size)
     seen = array[array[:, 2] > 0, :2]
@@ -141,6 +186,7 @@ def parse_keypoints(value: Any, points: int, size: Size) -> np.ndarray:
         raise AnnotationError(
             f"a keypoint lies further than {side} pixels outside its image",
             code="keypoints.outside",
+            hint="keypoints are pixels: does the image have another size?",
         )
     array[array[:, 2] == 0] = 0  # where nothing is labelled there is no place either
     return array.astype(np.float32)

@@ -17,6 +17,7 @@ from sightline.data.duplicates import leaks
 from sightline.data.open import open_dataset, splits
 from sightline.data.records import Dataset, Fault
 from sightline.data.suspicions import RULES, class_counts
+from sightline.data.voc_pages import pages_kept
 from sightline.errors import AnnotationError, DatasetError, SightlineError, SightlineWarning
 
 ALL = "all"
@@ -90,30 +91,41 @@ def check(
     cannot be read is a finding.
     """
     root = Path(folder)
-    parts: dict[str, Dataset] = {}
-    found: list[Fault] = []
-    for name in _names(root, split, annotations):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SightlineWarning)
-                part = open_dataset(root, name, annotations, images, on_bad="skip")
-        except AnnotationError as error:
-            found += error.faults if error.faults else [_as_fault(error, root)]  # type: ignore[arg-type]
-            continue
-        except DatasetError as error:
-            if error.code in ("dataset.missing", "dataset.unknown", "dataset.split"):
-                raise
-            found.append(_as_fault(error, root))
-            continue
-        parts[name or ALL] = part
-        found += [*part.skipped, *part.repaired, *part.notes]
+    with pages_kept():
+        parts, found = _read(root, _names(root, split, annotations), annotations, images)
     for rule in RULES:
         found += rule(parts)
     if look_alikes:
         found += leaks(parts, progress)
     order = {name: i for i, name in enumerate(SEVERITIES)}
-    unique = dict.fromkeys(found)  # VOC's XML files are read once a split
+    unique = dict.fromkeys(found)  # an image of two splits has its faults in both
     return Diagnosis(root, parts, tuple(sorted(unique, key=lambda fault: order[fault.severity])))
+
+
+def _read(
+    root: Path,
+    names: Sequence[str | None],
+    annotations: Path | str | None,
+    images: Path | str | None,
+) -> tuple[dict[str, Dataset], list[Fault]]:
+    """The splits that can be read, and what is wrong with all of them."""
+    parts: dict[str, Dataset] = {}
+    found: list[Any] = []
+    for name in names:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SightlineWarning)
+                part = open_dataset(root, name, annotations, images, on_bad="skip")
+        except AnnotationError as error:
+            found += error.faults or [_as_fault(error, root)]
+        except DatasetError as error:
+            if error.code in ("dataset.missing", "dataset.unknown", "dataset.split"):
+                raise
+            found += [_as_fault(error, root), *error.faults]
+        else:
+            parts[name or ALL] = part
+            found += [*part.skipped, *part.repaired, *part.notes]
+    return parts, found
 
 
 def _names(root: Path, split: str | None, annotations: Path | str | None) -> Sequence[str | None]:

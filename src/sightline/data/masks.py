@@ -22,6 +22,8 @@ LATTICE = 5
 TEXT_LIMIT = 13
 """Characters that one number of a text RLE may take: 13 × 5 bits hold every int64."""
 
+ANEW = "encode the mask anew, for the image as it is"
+
 
 @kernel
 def fill_ring(ring: Float[ndarray, "V 2"], size: Size) -> Bool[ndarray, "H W"]:
@@ -126,29 +128,42 @@ def from_text(text: str | bytes, size: Size) -> Runs:
     for character in raw:
         group = character - 48
         if not 0 <= group < 64 or shift >= 5 * TEXT_LIMIT:
-            raise AnnotationError("the text is no run-length code", code="rle.text")
+            raise AnnotationError("the text is no run-length code", code="rle.text", hint=ANEW)
         value |= (group & 31) << shift
         shift += 5
         if group & 32:
             continue
+        if len(counts) > 2 * size[0] * size[1]:
+            raise _too_many(size[0] * size[1])
         if group & 16:
             value -= 1 << shift
         counts.append(value + counts[-2] if len(counts) > 2 else value)
         value = shift = 0
     if shift:
-        raise AnnotationError("the run-length text ends in the middle of a number", code="rle.text")
+        raise AnnotationError(
+            "the run-length text ends in the middle of a number", code="rle.text", hint=ANEW
+        )
     return from_counts(counts, size)
+
+
+def _too_many(pixels: int) -> AnnotationError:
+    message = f"more runs than an image of {pixels} pixels can have"
+    return AnnotationError(message, code="rle.sum", hint=ANEW)
 
 
 def from_counts(counts: list[int], size: Size) -> Runs:
     """Checked run lengths: none negative, their sum the number of pixels of `size`."""
     pixels = size[0] * size[1]
+    if len(counts) > 2 * pixels + 2:
+        raise _too_many(pixels)
     if any(count < 0 or count > pixels for count in counts):
-        raise AnnotationError("a run is negative or longer than the image", code="rle.negative")
+        raise AnnotationError(
+            "a run is negative or longer than the image", code="rle.negative", hint=ANEW
+        )
     total = sum(counts)
     if total != pixels:
         raise AnnotationError(
-            f"the runs sum to {total}, the image has {pixels} pixels", code="rle.sum"
+            f"the runs sum to {total}, the image has {pixels} pixels", code="rle.sum", hint=ANEW
         )
     return Runs(np.array(counts, np.int64), size)
 

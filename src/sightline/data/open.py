@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.data.checks import OnBad
-from sightline.data.reading import read_json
+from sightline.data.reading import list_folder, read_json, refuse_packed
 from sightline.data.records import Dataset
 from sightline.data.sources import SOURCES, Place
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning, UsageError
@@ -59,7 +59,14 @@ def open_dataset(
     name = split if split is None or free else _existing(split, known, place.root)
     dataset = source.read(place, name, on_bad)
     if not dataset.examples:
-        raise DatasetError("there are no images in it", code="dataset.empty", path=place.root)
+        empty = DatasetError(
+            "there are no images in it",
+            code="dataset.empty",
+            path=place.root,
+            hint="is the split empty, or all in it at fault? `sightline check` tells",
+        )
+        empty.faults = dataset.skipped
+        raise empty
     return dataset
 
 
@@ -115,6 +122,7 @@ def _recognise(place: Place, format: str | None) -> str:
         return _of_file(place.file)
     found = next((name for name, source in SOURCES.items() if source.found(place.root)), None)
     if found is None:
+        refuse_packed(*list_folder(place.root))
         raise DatasetError(
             "the folder is in none of the formats known",
             code="dataset.unknown",
@@ -166,6 +174,7 @@ def _of_file(file: Path) -> str:
     for name, source in SOURCES.items():
         if source.owns is not None and source.owns(file):
             return name
+    refuse_packed(file)
     if file.suffix.lower() == ".json":
         read_json(file)  # if it is no JSON at all, that is the fault to tell
     raise DatasetError(

@@ -1,17 +1,27 @@
 """Label files as data: capped, strictly decoded, and never able to lead out of their folder."""
 
+import gc
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import AnnotationError
+from sightline import memory
+from sightline.data.json_places import DIGITS, misplaced
+from sightline.data.records import Fault
+from sightline.errors import AnnotationError, DatasetError, ResourceError
 
 JSON_LIMIT = 1 << 30
+MEMORY = 8
+"""Bytes of memory that reading a COCO file takes for each of its own: six to seven, measured."""
+
 TEXT_LIMIT = 64 << 20
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+
+NAME = "a file name is text, relative to the image folder"
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -20,7 +30,12 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
     """A file's bytes. AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`."""
     try:
         if not is_file(path):
-            raise AnnotationError("there is no such file", code="file.not_found", path=path)
+            raise AnnotationError(
+                "there is no such file",
+                code="file.not_found",
+                path=path,
+                hint="was it moved, or its name misspelt?",
+            )
         size = path.stat().st_size
         if size > limit:
             raise AnnotationError(
@@ -31,7 +46,8 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise AnnotationError(str(error), code="file.unreadable", path=path) from error
+        hint = "may you read it, and is the disk well?"
+        raise AnnotationError(str(error), code="file.unreadable", path=path, hint=hint) from error
 
 
 def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
@@ -51,38 +67,100 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
         ) from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    answer = dict(pairs)
-    if len(answer) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise AnnotationError(f"the key {twice!r} stands twice in one object", code="json.twice")
-    return answer
+def parse_json(path: Path, limit: int = JSON_LIMIT) -> tuple[Any, tuple[Fault, ...]]:
+    """The data of a JSON file, and what of it is no JSON though it could be read: every key that
+    stands twice in one object (`json.twice`; the last counts), NaN and Infinity (`json.constant`),
+    integers of thousands of digits (`json.number`; read as infinite), each with pointer and line.
+
+    AnnotationError where it cannot be read: those of `read_text`, `json.syntax` with line and
+    column, `json.depth`. ResourceError for more than the memory holds, before anything is read.
+    """
+    _check_room(path)
+    text = read_text(path, limit)
+    try:
+        data, odd = _loads(text)
+    except json.JSONDecodeError as error:
+        raise AnnotationError(
+            error.msg,
+            code="json.syntax",
+            path=path,
+            pointer=f"line {error.lineno}:{error.colno}",
+            hint="the file was cut short, or edited by hand: a JSON editor shows the place",
+        ) from error
+    except RecursionError as error:
+        deep = [fault.pointer for fault in misplaced(text) if fault.code == "json.depth"]
+        raise AnnotationError(
+            "nested too deeply",
+            code="json.depth",
+            path=path,
+            pointer=deep[0] if deep else None,
+            hint="COCO's files are nested six deep: is it one?",
+        ) from error
+    found = misplaced(text) if odd else []
+    return data, tuple(Fault(f.code, f.message, str(path), f.pointer, f.hint) for f in found)
 
 
-def _no_constant(name: str) -> float:
-    raise AnnotationError(f"{name} is not JSON", code="json.constant")
+def _check_room(path: Path) -> None:
+    """ResourceError `resource.out_of_memory` for a file whose labels the memory cannot hold."""
+    free = memory.available()
+    needed = MEMORY * path.stat().st_size if is_file(path) else 0
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"its labels take about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free",
+            code="resource.out_of_memory",
+            path=path,
+            hint="split the file, or read it on a larger machine",
+        )
+
+
+def _loads(text: str) -> tuple[Any, bool]:
+    """The data of a JSON text, and whether it holds what is no JSON."""
+    odd = False
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal odd
+        answer = dict(pairs)
+        odd = odd or len(answer) < len(pairs)
+        return answer
+
+    def constant(name: str) -> float:
+        nonlocal odd
+        odd = True
+        return float(name)
+
+    collecting = gc.isenabled()
+    gc.disable()  # it would go over all that was read again and again: half of the time
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=constant), odd
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python refuses integers of more than 4,300 digits
+        reader = json.JSONDecoder(
+            object_pairs_hook=unique, parse_constant=constant, parse_int=_integer
+        )
+        return reader.decode(text), True
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _integer(text: str) -> int | float:
+    if len(text.lstrip("-")) <= DIGITS:
+        return int(text)
+    return -math.inf if text[0] == "-" else math.inf
 
 
 def read_json(path: Path, limit: int = JSON_LIMIT) -> Any:
     """The data of a JSON file of at most `limit` bytes.
 
-    AnnotationError: those of `read_text`, `json.syntax` with line and column, `json.twice` for a
-    key that stands twice, `json.constant` for NaN and Infinity, `json.depth`, `json.number`.
+    AnnotationError for all that `parse_json` raises or tells.
     """
-    text = read_text(path, limit)
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            error.msg, code="json.syntax", path=path, pointer=f"line {error.lineno}:{error.colno}"
-        ) from error
-    except AnnotationError as error:
-        raise AnnotationError(error.message, code=error.code, path=path) from error
-    except RecursionError as error:
-        raise AnnotationError("nested too deeply", code="json.depth", path=path) from error
-    except ValueError as error:  # Python refuses integers of more than 4,300 digits
-        raise AnnotationError(str(error), code="json.number", path=path) from error
+    data, faults = parse_json(path, limit)
+    if faults:
+        error = faults[0].error()
+        error.faults = faults
+        raise error
+    return data
 
 
 def contained(root: Path, name: object) -> Path:
@@ -92,7 +170,7 @@ def contained(root: Path, name: object) -> Path:
     with a NUL, through a symbolic link. Backslashes are taken for slashes.
     """
     if not isinstance(name, str) or not name:
-        raise AnnotationError(f"{name!r} is no file name", code="file.name")
+        raise AnnotationError(f"{str(name)[:80]!r} is no file name", code="file.name", hint=NAME)
     clean = name.replace("\\", "/")
     parts = clean.split("/")
     if clean.startswith("/") or _DRIVE.match(clean) or "\0" in clean or ".." in parts:
@@ -105,13 +183,15 @@ def contained(root: Path, name: object) -> Path:
         if not os.path.realpath(path).startswith(home.rstrip(os.sep) + os.sep):
             raise _outside(name)
     except (OSError, ValueError) as error:
-        raise AnnotationError(f"{name!r} is no file name", code="file.name") from error
+        raise AnnotationError(
+            f"{name[:80]!r} is no file name", code="file.name", hint=NAME
+        ) from error
     return path
 
 
 def _outside(name: str) -> AnnotationError:
     return AnnotationError(
-        f"the file name {name!r} leads out of the data set's folder",
+        f"the file name {name[:80]!r} leads out of the data set's folder",
         code="file.outside",
         hint="file names are relative to the image folder",
     )
@@ -121,6 +201,14 @@ def is_file(path: Path) -> bool:
     """Whether there is such a file; no name that a label file can hold raises anything."""
     try:
         return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; no name that a label file can hold raises anything."""
+    try:
+        return path.is_dir()
     except (OSError, ValueError):
         return False
 
@@ -147,3 +235,27 @@ def with_image_suffix(stem: Path) -> list[Path]:
     names: Iterable[str] = (stem.name + end for s in IMAGE_SUFFIXES for end in (s, s.upper()))
     found = {path.resolve(): path for name in names if is_file(path := stem.with_name(name))}
     return list(found.values())
+
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def refuse_packed(*files: Path) -> None:
+    """Raise DatasetError `dataset.archive` if one of the files is an archive.
+
+    Archives are not unpacked here: their names may lead out of the folder, their contents be a
+    million times their size, and the user's own tool has the better questions.
+    """
+    for path in files:
+        if path.suffix.lower() in ARCHIVES:
+            raise DatasetError(
+                "the data set is packed",
+                code="dataset.archive",
+                path=path,
+                hint="unpack it first, and name the folder that comes out",
+            )
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, numbered as editors do it: only line feeds and returns end one."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

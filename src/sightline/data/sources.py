@@ -23,7 +23,7 @@ from sightline.data.records import Dataset
 from sightline.data.together import together
 from sightline.data.voc import read_voc, voc_splits
 from sightline.data.yolo import read_yolo
-from sightline.data.yolo_yaml import find_yaml, read_config
+from sightline.data.yolo_yaml import find_yaml, yolo_splits
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ SOURCES = {
         sign="data.yaml",
         found=lambda root: find_yaml(root) is not None,
         owns=lambda file: file.suffix.lower() in (".yaml", ".yml"),
-        splits=lambda place: tuple(read_config(_yaml(place)).splits),
+        splits=lambda place: yolo_splits(_yaml(place)),
         read=lambda place, split, on_bad: read_yolo(_yaml(place), split, on_bad),
     ),
     "cvat": Source(

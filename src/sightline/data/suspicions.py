@@ -5,36 +5,39 @@ used as they are all the same. Reading itself (`coco`, `voc`, `yolo`) finds what
 """
 
 import itertools
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from sightline.data import masks
 from sightline.data.reading import is_image_name
-from sightline.data.records import Dataset, Example, Fault, Severity
+from sightline.data.records import Dataset, Fault, Severity
+from sightline.data.suspect_objects import (
+    Splits,
+    every_example,
+    keypoints_astray,
+    masks_astray,
+    repeated_objects,
+    wrong_areas,
+)
 
-Splits = Mapping[str, Dataset]
 Rule = Callable[[Splits], list[Fault]]
 
 LEAVING = 0.3
 """The share of boxes that leave their image from which on their format is doubted."""
 
-AREA_SLACK = 0.25
-"""By what share an area may differ from that of its mask: tools count pixels differently."""
+FORMULA_OR_PAGE = re.compile(r"^[=+\-@]|[<>]")
+"""Names that a spreadsheet runs, or that a page takes for its own text."""
 
-REACH = 0.25
-"""How far outside its box a keypoint may lie, as a share of the box's longer side."""
+LONGEST = 100
+"""Characters of a class name that tables and pictures have room for."""
+
+APART = ("train", "val", "valid", "validation", "test", "train2017", "val2017")
+"""Splits that hold no other split; VOC's trainval holds two."""
 
 SHOWN = 20
 """Files named one by one where thousands may break one rule; the rest are counted."""
-
-
-def _of_object(code: str, message: str, example: Example, row: int, hint: str) -> Fault:
-    identity = int(example.objects.ids[row])
-    pointer = f"object {row + 1} (id {identity})"
-    return Fault(code, message, str(example.path), pointer, hint, "warning", identity)
 
 
 def _of_split(code: str, message: str, dataset: Dataset, hint: str, severity: Severity) -> Fault:
@@ -103,7 +106,9 @@ def listed_twice(splits: Splits) -> list[Fault]:
     members = {name: {e.path for e in dataset} for name, dataset in splits.items()}
     for one, other in itertools.combinations(members, 2):
         shared = members[one] & members[other]
-        if not shared or members[one] < members[other] or members[other] < members[one]:
+        pairs = ((one, other), (other, one))
+        whole = any(a not in APART and members[a] >= members[b] for a, b in pairs)
+        if not shared or whole:
             continue
         first = min(shared).name
         message = f"{len(shared)} images are in {one} and in {other}: {first} is one"
@@ -113,15 +118,31 @@ def listed_twice(splits: Splits) -> list[Fault]:
 
 
 def strange_names(splits: Splits) -> list[Fault]:
-    """Names that break tables, terminals or spreadsheets: control characters, formulas."""
+    """Names that break tables, terminals or pages: control characters, formulas, mark-up."""
     answer = []
     for dataset in list(splits.values())[:1]:
         for name in dataset.classes:
-            if not name.isprintable() or name != name.strip() or name[:1] in tuple("=+-@"):
-                message = f"the class name {name!r} has characters that other programs trip over"
+            strange = not name.isprintable() or name != name.strip() or len(name) > LONGEST
+            if strange or FORMULA_OR_PAGE.search(name):
+                message = f"others trip over the characters or the length of {name[:LONGEST]!r}"
                 hint = "it is escaped wherever it is shown; a plain name is safer"
                 fault = _of_split("category.characters", message, dataset, hint, "warning")
                 answer.append(fault)
+    return answer
+
+
+def names_alike(splits: Splits) -> list[Fault]:
+    """Classes whose names differ in nothing but case, spaces, or how accents are stored."""
+    answer = []
+    for dataset in list(splits.values())[:1]:
+        first: dict[str, str] = {}
+        for name in dataset.classes:
+            key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+            if key in first:
+                message = f"the classes {first[key]!r} and {name!r} are hard to tell apart"
+                hint = "if they are one class, write it in one way"
+                answer.append(_of_split("category.alike", message, dataset, hint, "warning"))
+            first.setdefault(key, name)
     return answer
 
 
@@ -140,58 +161,9 @@ def corners_for_sides(splits: Splits) -> list[Fault]:
     return answer
 
 
-def repeated_objects(splits: Splits) -> list[Fault]:
-    """One object labelled twice: the same class and the same box."""
-    answer = []
-    for example in _examples(splits):
-        objects, seen = example.objects, dict[tuple[float, ...], int]()
-        for row in range(len(objects)):
-            key = (float(objects.labels[row]), *objects.boxes[row].tolist())
-            if key in seen:
-                message = f"the same class and box as object {seen[key] + 1}"
-                hint = "delete one of them"
-                answer.append(_of_object("object.repeated", message, example, row, hint))
-            seen.setdefault(key, row)
-    return answer
-
-
-def wrong_areas(splits: Splits) -> list[Fault]:
-    """An area that is not that of the mask."""
-    answer = []
-    for example in _examples(splits):
-        for row, segment in enumerate(example.objects.segments or ()):
-            if segment is None or example.objects.crowd[row]:
-                continue
-            true, said = masks.area(segment, example.size), float(example.objects.area[row])
-            if abs(true - said) > AREA_SLACK * max(true, said) + 16:
-                message = f"the area is {said:g}, that of the mask {true:g}"
-                hint = "sizes in figures follow the area: compute it anew"
-                answer.append(_of_object("area.mask", message, example, row, hint))
-    return answer
-
-
-def keypoints_astray(splits: Splits) -> list[Fault]:
-    """Labelled keypoints far outside the box of their object."""
-    answer = []
-    for example in _examples(splits):
-        points = example.objects.keypoints
-        if points is None or not len(points):
-            continue
-        low, high = example.objects.boxes[:, None, :2], example.objects.boxes[:, None, 2:]
-        reach = REACH * (high - low).max(axis=2, keepdims=True) + 1
-        place = points[..., :2]
-        out = ((place < low - reach) | (place > high + reach)).any(axis=2) & (points[..., 2] > 0)
-        for row in np.flatnonzero(out.any(axis=1)).tolist():
-            numbers = ", ".join(str(i) for i in np.flatnonzero(out[row]))
-            message = f"keypoints {numbers} lie far outside the object's box"
-            hint = "do the keypoints belong to another object?"
-            answer.append(_of_object("keypoints.box", message, example, row, hint))
-    return answer
-
-
 def unlisted(splits: Splits) -> list[Fault]:
     """Images that lie beside the labelled ones and that no label file names."""
-    listed = {example.path for example in _examples(splits)}
+    listed = {example.path for example in every_example(splits)}
     for dataset in splits.values():  # what was dropped for a fault has been told of already
         listed |= {Path(fault.path) for fault in dataset.skipped}
     answer = []
@@ -207,19 +179,16 @@ def unlisted(splits: Splits) -> list[Fault]:
     return answer
 
 
-def _examples(splits: Splits) -> Iterator[Example]:
-    for dataset in splits.values():
-        yield from dataset
-
-
 RULES: tuple[Rule, ...] = (
     no_objects,
     classes_differ,
     unused_classes,
     strange_names,
+    names_alike,
     corners_for_sides,
     listed_twice,
     repeated_objects,
+    masks_astray,
     wrong_areas,
     keypoints_astray,
     unlisted,

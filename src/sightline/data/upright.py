@@ -99,7 +99,8 @@ def settle(examples: list[Example], checks: Checks) -> tuple[Example, ...]:
             checks.add(error.code, error.message, example.path, None, error.hint)
             continue
         except AnnotationError as error:
-            checks.add_error(error, example.path, None)
+            key = example.image_id
+            checks.add_error(error, example.path, f"image (id {key})", key)
             continue
         if turned:
             checks.repair(

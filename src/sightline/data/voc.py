@@ -8,24 +8,24 @@ those of all XML files of the folder, whatever the split: VOC's own 20 in their 
 others sorted.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, to_flag, to_number
+from sightline.data.checks import Box, Checks, OnBad, check_box
 from sightline.data.reading import (
     contained,
     is_file,
     is_image_name,
+    lines_of,
     list_folder,
     read_text,
     with_image_suffix,
 )
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
-from sightline.data.xml import Node, read_xml
+from sightline.data.voc_pages import Page, Shape, page_of
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
@@ -37,28 +37,6 @@ VOC_CLASSES = (
 """The 20 classes of Pascal VOC in their official order."""
 
 
-@dataclass(frozen=True)
-class _Shape:
-    name: str
-    box: Box
-    difficult: bool
-    swapped: bool
-    place: str
-
-
-@dataclass(frozen=True)
-class _Page:
-    """What one XML file says; `faults` are those of its objects."""
-
-    path: Path
-    file_name: str | None
-    place: str | None
-    size: Size | None
-    shapes: tuple[_Shape, ...]
-    names: tuple[str, ...]
-    faults: tuple[AnnotationError, ...]
-
-
 def voc_splits(folder: Path) -> tuple[str, ...]:
     """The image sets of `ImageSets/Main`; the lists of single classes (`cat_train`) are none."""
     known = [path for path in list_folder(folder / "ImageSets" / "Main") if path.suffix == ".txt"]
@@ -68,7 +46,7 @@ def voc_splits(folder: Path) -> tuple[str, ...]:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line for line in read_text(path).splitlines() if line.strip()]
+    return [line for line in lines_of(read_text(path)) if line.strip()]
 
 
 def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Dataset:
@@ -81,11 +59,11 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
     files = [path for path in list_folder(folder / "Annotations") if path.suffix == ".xml"]
     wanted = _wanted(folder, split, files, checks)
     asked = set(wanted)
-    pages: dict[str, _Page] = {}
+    pages: dict[str, Page] = {}
     names: set[str] = set()
     for path in files:
         try:
-            page = _read_page(path)
+            page = page_of(path, folder)
         except AnnotationError as error:
             if path.stem in asked:
                 checks.add_error(error, path, None)
@@ -94,15 +72,27 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         pages[path.stem] = page
     classes = _class_order(names)
     if not classes:
-        checks.finish()
-        raise DatasetError("no XML file names any object", code="dataset.empty", path=folder)
-    examples = []
+        empty = DatasetError(
+            "no XML file names any object",
+            code="dataset.empty",
+            path=folder,
+            hint="label some images",
+        )
+        empty.faults = checks.finish()
+        raise empty
+    examples: dict[Path, Example] = {}
     for stem in wanted:
-        if stem in pages:
-            found = _example(pages[stem], folder / "JPEGImages", classes, checks)
-            examples += [found] if found else []
+        found = (
+            _example(pages[stem], folder / "JPEGImages", classes, checks) if stem in pages else None
+        )
+        if found is not None and found.path in examples:
+            message = f"{examples[found.path].image_id}.xml names the same image"
+            hint = "correct <filename>, or join the two"
+            checks.add("image.duplicate_file", message, pages[stem].path, "filename", hint)
+        elif found is not None:
+            examples[found.path] = found
     return Dataset(
-        examples=settle(examples, checks),
+        examples=settle(list(examples.values()), checks),
         classes=classes,
         category_ids=tuple(range(1, len(classes) + 1)),
         skeleton=None,
@@ -121,15 +111,19 @@ def _wanted(folder: Path, split: str | None, files: list[Path], checks: Checks) 
     if split is None:
         return sorted(known)
     listing = folder / "ImageSets" / "Main" / f"{split}.txt"
-    wanted = []
-    for number, line in enumerate(read_text(listing).splitlines(), 1):
-        stem = line.split()[0] if line.split() else ""
-        if stem in known:
-            wanted.append(stem)
+    wanted: dict[str, None] = {}
+    for number, line in enumerate(lines_of(read_text(listing)), 1):
+        stem, place = line.split()[0] if line.split() else "", f"line {number}"
+        if stem in wanted:
+            message, hint = f"{stem} stands here for the second time", "delete the line"
+            checks.repair("image.listed_twice", message, listing, place, hint)
+        elif stem in known:
+            wanted[stem] = None
         elif stem:
-            message = f"there is no Annotations/{stem}.xml"
-            checks.add("image.unlabelled", message, listing, f"line {number}")
-    return list(dict.fromkeys(wanted))
+            message = f"there is no Annotations/{stem[:80]}.xml"
+            hint = "label the image, or take it off the list"
+            checks.add("image.unlabelled", message, listing, place, hint)
+    return list(wanted)
 
 
 def _class_order(names: set[str]) -> tuple[str, ...]:
@@ -138,57 +132,7 @@ def _class_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _read_page(path: Path) -> _Page:
-    root = read_xml(path, "annotation")
-    shapes, names, faults = [], [], []
-    for i, element in enumerate(root.each("object"), 1):
-        name = (element.findtext("name") or "").strip()
-        try:
-            if not name:
-                raise AnnotationError("an object has no name", code="category.name")
-            names.append(name)
-            box, swapped = _corners(element)
-            hard = to_flag(element.findtext("difficult"))
-            shapes.append(_Shape(name, box, hard, swapped, _place(i, name, element)))
-        except AnnotationError as error:
-            error.pointer = _place(i, name, element)
-            faults.append(error)
-    width, height = (to_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    size = None
-    if width is not None and height is not None and width >= 1 and height >= 1:
-        size = (int(height), int(width))
-    file_name = (root.findtext("filename") or "").strip() or None
-    place = (root.findtext("path") or "").strip() or None
-    return _Page(path, file_name, place, size, tuple(shapes), tuple(names), tuple(faults))
-
-
-def _place(number: int, name: str, element: Node) -> str:
-    return f"object {number} ({name!r}), {element.place}"
-
-
-def _corners(element: Node) -> tuple[Box, bool]:
-    """An object's box, each end checked to be a finite number, and whether its corners were
-    exchanged in the file.
-    """
-    values = []
-    for end in ("xmin", "ymin", "xmax", "ymax"):
-        text = element.findtext(f"bndbox/{end}")
-        value = to_number(text)
-        if value is None:
-            raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format")
-        values.append(value)
-    x1, y1, x2, y2 = values
-    if x2 == x1 or y2 == y1:
-        raise AnnotationError(
-            f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area",
-            code="box.degenerate",
-            hint="draw it again, or delete the object",
-        )
-    ordered = min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2), max(y1, y2)
-    return ordered, x2 < x1 or y2 < y1
-
-
-def _image_path(page: _Page, folder: Path) -> Path:
+def _image_path(page: Page, folder: Path) -> Path:
     """The image of a page: by `<filename>`, or by the XML file's own name where that is absent."""
     if page.file_name is not None:
         path = contained(folder, page.file_name)
@@ -197,13 +141,14 @@ def _image_path(page: _Page, folder: Path) -> Path:
     same = with_image_suffix(folder / page.path.stem)
     if not same:
         raise AnnotationError(
-            f"neither {page.file_name!r} nor {page.path.stem}.* is in {folder}",
+            f"neither {(page.file_name or '')[:80]!r} nor {page.path.stem}.* is in {folder}",
             code="image.missing",
+            hint="put the image there, or delete the XML file",
         )
     return contained(folder, same[0].name)
 
 
-def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks) -> Example | None:
+def _example(page: Page, folder: Path, classes: tuple[str, ...], checks: Checks) -> Example | None:
     try:
         path = _image_path(page, folder)
         size = page.size or pictures.read_size(path)
@@ -215,9 +160,12 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
         checks.note("file.machine_path", message, page.path, "path")
     for fault in page.faults:
         checks.add_error(fault, page.path, None)
+    if page.said is not None:
+        message = f"{page.said[:40]} is no image size: the image's own is taken"
+        checks.note("image.size", message, page.path, "size", "correct it, or leave it out")
     boxes, labels, difficult = [], [], []
     for shape in page.shapes:
-        box = _settled(shape, size, page.path, checks)
+        box = _settled(shape, size, (page.path, shape.place), checks)
         if box is not None:
             boxes.append(box)
             labels.append(classes.index(shape.name))
@@ -227,9 +175,8 @@ def _example(page: _Page, folder: Path, classes: tuple[str, ...], checks: Checks
     return Example(path, page.path.stem, size, objects)
 
 
-def _settled(shape: _Shape, size: Size, path: Path, checks: Checks) -> Box | None:
+def _settled(shape: Shape, size: Size, place: tuple[Path, str], checks: Checks) -> Box | None:
     """A shape's box in its image, put right where that is wanted; None where it is a fault."""
-    place = path, shape.place
     if shape.swapped:
         message = "the second corner lies left of the first, or above it"
         if not checks.fixing:

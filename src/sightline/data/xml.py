@@ -105,10 +105,14 @@ def parse_xml(data: bytes, path: Path, root: str, limits: XmlLimits = XmlLimits(
         raise
     except DefusedXmlException as error:
         raise AnnotationError(
-            "document types and entities are refused", code="xml.forbidden", path=path
+            "document types and entities are refused",
+            code="xml.forbidden",
+            path=path,
+            pointer=f"line {tree.parser.parser.CurrentLineNumber}",
+            hint="delete the <!DOCTYPE …>",
         ) from error
     except (ParseError, ValueError, LookupError) as error:
-        line, column = getattr(error, "position", (0, 0))
+        line, column = getattr(error, "position", (1, 0))
         raise AnnotationError(
             str(error), code="xml.syntax", path=path, pointer=f"line {line}:{column}"
         ) from error

@@ -6,17 +6,26 @@ A line is `class x y w h`, the box's centre and sides as shares of the upright i
 An image without a label file, or with an empty one, is an image without objects.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sightline import images as pictures
 from sightline.data import masks
-from sightline.data.checks import Box, Checks, OnBad, check_box
-from sightline.data.reading import contained, is_file, is_image_name, list_folder, read_text
+from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
+from sightline.data.reading import (
+    contained,
+    is_file,
+    is_folder,
+    is_image_name,
+    lines_of,
+    list_folder,
+    read_text,
+)
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
+from sightline.data.segments import VERTEX_LIMIT
 from sightline.data.yolo_pose import SLACK, Pose, looks_like_pose
 from sightline.data.yolo_yaml import YoloConfig, read_config
 from sightline.errors import AnnotationError, DatasetError, ImageError
@@ -43,15 +52,15 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
     AnnotationError with every fault, file and line; with `on_bad="skip"` bad lines and images that
     cannot be read are dropped and told in `skipped`.
     """
-    config = read_config(yaml)
     checks = Checks(on_bad)
+    config = read_config(yaml, checks)
     root = yaml.parent
     paths: list[Path] = []
     for name in config.splits if split is None else (split,):
         if name not in config.splits:
             raise DatasetError(f"there is no split {name!r}", code="dataset.split", path=yaml)
         for place in config.splits[name]:
-            paths += _listed(place, root, checks)
+            paths += _listed(place, yaml, checks)
     examples = [_example(path, config, checks) for path in dict.fromkeys(paths)]
     return Dataset(
         examples=tuple(example for example in examples if example is not None),
@@ -67,26 +76,40 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
     )
 
 
-def _listed(place: Path, root: Path, checks: Checks) -> list[Path]:
+def _listed(place: Path, yaml: Path, checks: Checks) -> list[Path]:
     """The images of a folder, sub-folders included, or of a text file that lists them."""
-    if place.is_dir():
+    root = yaml.parent
+    if is_folder(place):
         found = [path for path in sorted(place.rglob("*")) if is_image_name(path)]
         _check_pairs(place, root, found, checks)
         return found
     if place.suffix != ".txt":
-        raise DatasetError("there is no such folder", code="dataset.missing", path=place)
-    answer = []
-    for number, line in enumerate(read_text(place).splitlines(), 1):
+        error = AnnotationError(
+            f"there is no folder {str(place)[-80:]!r}",
+            code="file.not_found",
+            hint="correct the path: it is relative to this file",
+        )
+        checks.ruin(error, yaml, place.name[:80])
+        return []
+    answer: dict[Path, None] = {}
+    for number, line in enumerate(lines_of(read_text(place)), 1):
         if not line.strip():
             continue
         try:
             path = contained(root, line.strip().removeprefix("./"))
             if not is_file(path):
-                raise AnnotationError("there is no such image", code="image.missing")
-            answer.append(path)
+                raise AnnotationError(
+                    f"there is no image {line.strip()[:80]!r}",
+                    code="image.missing",
+                    hint="put it there, or take it off the list",
+                )
+            if path in answer:
+                message, hint = f"{path.name} stands here for the second time", "delete the line"
+                checks.repair("image.listed_twice", message, place, f"line {number}", hint)
+            answer[path] = None
         except AnnotationError as error:
             checks.add_error(error, place, f"line {number}")
-    return answer
+    return list(answer)
 
 
 def _check_pairs(folder: Path, root: Path, images: list[Path], checks: Checks) -> None:
@@ -103,7 +126,8 @@ def _check_pairs(folder: Path, root: Path, images: list[Path], checks: Checks) -
         return
     for path in list_folder(labels):
         if path.suffix == ".txt" and folder / path.stem not in stems and path.stem != "classes":
-            checks.add("image.missing", f"no image in {folder} has this name", path, None)
+            hint = "put the image there, or delete the label file"
+            checks.add("image.missing", f"no image in {folder} has this name", path, None, hint)
 
 
 def label_path(image: Path, root: Path) -> Path:
@@ -123,22 +147,27 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
         contained(root, path.relative_to(root).as_posix())
         size = pictures.read_size(path)
         labels = label_path(path, root)
-        text = read_text(labels) if labels.exists() else ""
+        text = ""
+        if labels.exists() or labels.is_symlink():
+            text = _inside(root, labels)
     except ImageError as error:
         checks.add(error.code, error.message, path, None, error.hint)
         return None
     except AnnotationError as error:
-        checks.add_error(error, path, None)
+        checks.add_error(error, Path(error.path or path), error.pointer)
         return None
     index = {number: i for i, number in enumerate(config.ids)}
     lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    for number, line in enumerate(lines_of(text), 1):
+        words = line.split()
+        if not words:
             continue
-        try:
-            found = _parse(line.split(), size, index, config.pose)
-        except AnnotationError as error:
-            checks.add_error(error, labels, f"line {number}")
+        errors: list[AnnotationError] = []
+        label = _caught(errors, _label, words[0], index)
+        found = None if config.flawed else _caught(errors, _line, label, words, size, config.pose)
+        for fault in errors:
+            checks.add_error(fault, labels, f"line {number}")
+        if found is None or errors:
             continue
         checks.clipped(found.excess, labels, f"line {number}")
         if found.doubtful:
@@ -146,6 +175,24 @@ def _example(path: Path, config: YoloConfig, checks: Checks) -> Example | None:
             checks.repair("yolo.kpt_shape", message, labels, f"line {number}", KEYPOINTS)
         lines.append(found)
     return Example(path, key, size, _objects(lines, size, config.pose))
+
+
+def _inside(root: Path, labels: Path) -> str:
+    """The text of a label file, unless a link leads to it from outside of `root`."""
+    try:
+        return read_text(contained(root, labels.relative_to(root).as_posix()))
+    except AnnotationError as error:
+        error.path = str(labels)
+        raise
+
+
+def _caught(errors: list[AnnotationError], parse: Any, *values: Any) -> Any:
+    """What `parse` makes of the values, or None and its error among the others."""
+    try:
+        return parse(*values)
+    except AnnotationError as error:
+        errors.append(error)
+        return None
 
 
 def _objects(lines: list[_Line], size: Size, pose: Pose | None) -> Objects:
@@ -167,15 +214,15 @@ def _objects(lines: list[_Line], size: Size, pose: Pose | None) -> Objects:
     return objects
 
 
-def _parse(words: list[str], size: Size, index: dict[int, int], pose: Pose | None) -> _Line:
-    """One label line; errors without a place."""
-    label = _label(words[0], index)
-    try:
-        values = [float(word) for word in words[1:]]
-    except ValueError as error:
-        raise AnnotationError(str(error), code="yolo.number", hint=NUMBERS) from error
-    if not all(math.isfinite(value) for value in values):
-        raise AnnotationError("a share is not finite", code="yolo.number", hint=NUMBERS)
+def _line(label: int, words: list[str], size: Size, pose: Pose | None) -> _Line:
+    """What follows the class on a line; errors without a place."""
+    values = []
+    for number, word in enumerate(words[1:], 2):
+        value = parse_number(word)
+        if value is None:
+            message = f"column {number}, {word[:40]!r}, is no finite number"
+            raise AnnotationError(message, code="yolo.number", hint=NUMBERS)
+        values.append(value)
     if pose is not None:
         return _pose_line(label, values, size, pose)
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
@@ -188,6 +235,12 @@ def _parse(words: list[str], size: Size, index: dict[int, int], pose: Pose | Non
     if len(values) == 4:
         box, excess = _box(values, size)
         return _Line(label, box, None, excess)
+    if len(values) > 2 * VERTEX_LIMIT:
+        raise AnnotationError(
+            f"more than {VERTEX_LIMIT:,} corners in one outline",
+            code="polygon.too_many",
+            hint="draw it with fewer corners",
+        )
     doubtful = looks_like_pose(values)
     _in_range(values, KEYPOINTS if doubtful else PIXELS)
     segment = Polygons((np.array(values).reshape(-1, 2) * [size[1], size[0]],))
@@ -202,6 +255,8 @@ def _label(word: str, index: dict[int, int]) -> int:
             code="yolo.class",
             hint="a line begins with a whole number from 0",
         )
+    if not index:
+        return 0  # that there are no classes has been told
     if int(word) not in index:
         raise AnnotationError(
             f"there is no class {int(word)}",

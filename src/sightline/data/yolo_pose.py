@@ -46,7 +46,9 @@ class Pose:
         seen = there if self.values == 2 else points[:, 2]
         if not np.isin(seen, (0, 1, 2)).all():
             raise AnnotationError(
-                "a keypoint's visibility is not 0, 1 or 2", code="keypoints.visibility"
+                "a keypoint's visibility is not 0, 1 or 2",
+                code="keypoints.visibility",
+                hint="0: not labelled, 1: hidden, 2: visible",
             )
         shares = points[seen > 0, :2]
         if ((shares < -SLACK) | (shares > 1 + SLACK)).any():

@@ -6,18 +6,22 @@ from typing import Any
 
 import yaml
 
-from sightline.data.reading import contained, list_folder, read_text
+from sightline.data.checks import Checks
+from sightline.data.reading import contained, is_folder, list_folder, read_text
+from sightline.data.yolo_names import class_names
 from sightline.data.yolo_pose import Pose, read_pose
 from sightline.errors import AnnotationError
 
 YAML_LIMIT = 1 << 20
+DEPTH_LIMIT, NODE_LIMIT = 20, 100_000
+EXAMPLE = "write train: images/train and names: [cat, dog]"
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class YoloConfig:
     """Class names with the ids that label files use for them, each split's image folders, and the
-    keypoints where it has some.
+    keypoints where it has some; `flawed` where what it says of them is at fault.
     """
 
     path: Path
@@ -25,6 +29,7 @@ class YoloConfig:
     ids: tuple[int, ...]
     splits: dict[str, tuple[Path, ...]]
     pose: Pose | None = None
+    flawed: bool = False
 
 
 def find_yaml(folder: Path) -> Path | None:
@@ -37,19 +42,58 @@ def find_yaml(folder: Path) -> Path | None:
     return None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file's mapping of plain data.
+class _Plain(yaml.SafeLoader):
+    """Plain data without aliases, not nested deeply, no key twice; faults have their lines."""
 
-    AnnotationError: `yaml.syntax`, `yaml.alias` (anchors can blow up a small file), `yaml.twice`
-    for a key that stands twice, `yaml.object`, `yaml.download` for a `download` entry.
+    depth = nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _at(event, "yaml.alias", "aliases are refused", "write the value out")
+        self.depth, self.nodes = self.depth + 1, self.nodes + 1
+        if self.depth > DEPTH_LIMIT or self.nodes > NODE_LIMIT:
+            raise _at(event, "yaml.size", "nested too deeply, or too long", "is it a data.yaml?")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                if key.value in seen:
+                    message = f"the key {key.value[:80]!r} stands twice"
+                    raise _at(key, "yaml.twice", message, "keep one of the two")
+                seen.add(key.value)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:  # the 41st of a 13th month, 5,000 digits
+            raise _at(node, "yaml.syntax", str(error), "put it in quotes") from error
+
+
+def _at(place: yaml.Node | yaml.Event, code: str, message: str, hint: str) -> AnnotationError:
+    mark = place.start_mark
+    pointer = None if mark is None else f"line {mark.line + 1}:{mark.column + 1}"
+    return AnnotationError(message, code=code, pointer=pointer, hint=hint)
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
+    """A YAML file's mapping of plain data, and the nodes it was made of, which know their lines.
+
+    AnnotationError: `yaml.syntax`, `yaml.alias` (anchors can blow up a small file), `yaml.size`
+    (depth, masses of entries), `yaml.twice` for a key that stands twice, `yaml.object`.
     """
     text = read_text(path, YAML_LIMIT)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise AnnotationError("aliases are refused", code="yaml.alias", path=path)
-        _no_key_twice(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        data = yaml.safe_load(text)
+        loader = _Plain(text)
+        node = loader.get_single_node()
+        data = None if node is None else loader.construct_document(node)
+    except AnnotationError as error:
+        error.path = str(path)
+        raise
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise AnnotationError(
@@ -57,50 +101,62 @@ def read_yaml(path: Path) -> dict[str, Any]:
             code="yaml.syntax",
             path=path,
             pointer=None if mark is None else f"line {mark.line + 1}:{mark.column + 1}",
+            hint=EXAMPLE,
         ) from error
-    except (RecursionError, ValueError) as error:
-        raise AnnotationError(str(error), code="yaml.syntax", path=path) from error
-    if not isinstance(data, dict):
-        raise AnnotationError("the file holds no mapping", code="yaml.object", path=path)
-    if data.get("download"):
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise AnnotationError(str(error), code="yaml.syntax", path=path, hint=EXAMPLE) from error
+    if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
         raise AnnotationError(
+            "the file holds no mapping", code="yaml.object", path=path, hint=EXAMPLE
+        )
+    return data, node
+
+
+def read_config(path: Path, checks: Checks) -> YoloConfig:
+    """The classes, splits and keypoints of a `data.yaml`; its faults, told to `checks`, make all of
+    it unusable.
+    """
+    data, node = read_yaml(path)
+    pose, flawed = None, False
+    try:
+        pose = read_pose(data, path)
+    except AnnotationError as error:
+        flawed = True
+        checks.ruin(error, path, None)
+    if data.get("download"):
+        asks = AnnotationError(
             "it asks for something to be downloaded or run, which is refused",
             code="yaml.download",
-            path=path,
-            pointer="download",
             hint="delete the line; put the images there yourself",
         )
-    return data
+        checks.ruin(asks, path, "download")
+    names, ids = class_names(node, (checks, path))
+    if "nc" in data and data["nc"] != len(names) and names:
+        message = f"nc is {str(data['nc'])[:40]}, but there are {len(names)} names"
+        hint = "correct nc, or leave it out"
+        checks.ruin(AnnotationError(message, code="category.count", hint=hint), path, "nc")
+    return YoloConfig(path, names, ids, _splits(data, (checks, path)), pose, flawed)
 
 
-def _no_key_twice(node: yaml.Node | None, path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) < len(keys):
-            raise AnnotationError("a key stands twice", code="yaml.twice", path=path)
-        for _, value in node.value:
-            _no_key_twice(value, path)
+def yolo_splits(path: Path) -> tuple[str, ...]:
+    """The names of a `data.yaml`'s splits, whatever else is wrong with it."""
+    return tuple(_splits(read_yaml(path)[0], (Checks("skip"), path)))
 
 
-def read_config(path: Path) -> YoloConfig:
-    """The classes, splits and keypoints of a `data.yaml`."""
-    data = read_yaml(path)
-    pose = read_pose(data, path)
-    names, ids = _names(data, path)
-    base = path.parent
+def _splits(data: dict[str, Any], report: tuple[Checks, Path]) -> dict[str, tuple[Path, ...]]:
+    base = report[1].parent
     if isinstance(data.get("path"), str) and not Path(data["path"]).is_absolute():
-        inner = _inside(base, data["path"], path)
-        base = inner if inner.is_dir() else base
+        inner = _inside(base, data["path"], report)
+        base = inner if inner is not None and is_folder(inner) else base
     splits = {}
     for split in SPLITS:
         value = data.get("val", data.get("valid")) if split == "val" else data.get(split)
         entries = value if isinstance(value, list) else [value]
-        folders = tuple(_inside(base, entry, path) for entry in entries if entry)
-        if folders:
+        places = [_inside(base, entry, report) for entry in entries if entry]
+        folders = tuple(place for place in places if place is not None)
+        if places:
             splits[split] = folders
-    if not splits:
-        splits = _by_layout(base)
-    return YoloConfig(path, names, ids, splits, pose)
+    return splits or _by_layout(base)
 
 
 def _by_layout(base: Path) -> dict[str, tuple[Path, ...]]:
@@ -113,9 +169,10 @@ def _by_layout(base: Path) -> dict[str, tuple[Path, ...]]:
     return found
 
 
-def _inside(base: Path, entry: object, path: Path) -> Path:
-    """A folder or list named in the file. A leading "../" is dropped: some exporters write it of
-    folders that lie beside the file."""
+def _inside(base: Path, entry: object, report: tuple[Checks, Path]) -> Path | None:
+    """A folder or list named in the file; None where it is at fault. A leading "../" is dropped:
+    some exporters write it of folders that lie beside the file."""
+    checks, path = report
     name = entry
     if isinstance(name, str):
         while name.startswith(("../", "./")):
@@ -125,28 +182,5 @@ def _inside(base: Path, entry: object, path: Path) -> Path:
     try:
         return contained(base, name)
     except AnnotationError as error:
-        raise AnnotationError(
-            error.message, code=error.code, path=path, pointer=str(entry)[:80], hint=error.hint
-        ) from error
-
-
-def _names(data: dict[str, Any], path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Class names, in the order of their ids, and the ids: 0 … K−1 for a list."""
-
-    def refuse(message: str, code: str = "category.name") -> AnnotationError:
-        return AnnotationError(message, code=code, path=path, pointer="names")
-
-    value = data.get("names")
-    pairs = dict(enumerate(value)) if isinstance(value, list) else value
-    if not isinstance(pairs, dict) or not pairs:
-        raise refuse("there are no class names", "category.none")
-    if not all(type(key) is int and 0 <= key < 2**31 for key in pairs):
-        raise refuse("class ids are whole numbers from 0", "category.id")
-    names = [str(pairs[key]).strip() for key in sorted(pairs) if pairs[key] is not None]
-    if len(names) < len(pairs) or not all(names):
-        raise refuse("a class has no name")
-    if len(set(names)) < len(names):
-        raise refuse("two classes have one name", "category.duplicate_name")
-    if "nc" in data and data["nc"] != len(names):
-        raise refuse(f"nc is {data['nc']}, but there are {len(names)} names", "category.count")
-    return tuple(names), tuple(sorted(pairs))
+        checks.ruin(error, path, str(entry)[:80])
+        return None

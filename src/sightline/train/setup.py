@@ -41,6 +41,13 @@ def check_data(
     """The validation set, None where it has no images; DatasetError for data that cannot serve."""
     if len(dataset) == 0:
         raise DatasetError("no images to train on", code="dataset.empty", path=dataset.root)
+    if not any(len(example.objects) for example in dataset):
+        raise DatasetError(
+            f"none of the {len(dataset)} images has an object: there is nothing to learn",
+            code="dataset.no_objects",
+            path=dataset.root,
+            hint="are the label files where they belong? `sightline check` tells",
+        )
     _agree(detector.classes, dataset, "the detector")
     if validation is None:
         return None

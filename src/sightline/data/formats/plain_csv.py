@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, is_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
 from sightline.data.reading import contained, is_file, read_text
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
@@ -143,12 +143,10 @@ def unguarded(text: str) -> str:
 def _corners(cells: dict[str, str]) -> Box:
     values = []
     for end in ENDS:
-        try:
-            value = float(cells[end])
-        except ValueError:
-            value = float("nan")
-        if not is_number(value):
-            raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format")
+        value = parse_number(cells[end])
+        if value is None:
+            hint = "write a number of pixels, with a point for the decimals"
+            raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format", hint=hint)
         values.append(value)
     return values[0], values[1], values[2], values[3]
 
@@ -158,7 +156,11 @@ def _page(name: str, cells: dict[str, str], home: Path) -> _Page:
     choices = [contained(home / "images", name), contained(home, name)]
     path = next((path for path in choices if is_file(path)), None)
     if path is None:
-        raise AnnotationError(f"there is no image {name!r}", code="image.missing")
+        raise AnnotationError(
+            f"there is no image {name[:80]!r}",
+            code="image.missing",
+            hint="put it into the folder images, or delete the row",
+        )
     texts = [cells.get(side, "").strip() for side in ("height", "width")]
     if not any(texts):
         try:
