@@ -15,7 +15,7 @@ from training_world import Tiny, brief
 from sightline import memory
 from sightline.data.records import Dataset
 from sightline.errors import ResourceError
-from sightline.train import autobatch
+from sightline.train import autobatch, record
 from sightline.train.autobatch import fitted, largest_batch, predicted, recorded
 from sightline.types import Batch, Targets
 
@@ -98,7 +98,9 @@ def test_the_largest_power_of_two_that_fits(base: int, each: int, room: int, lar
 
 def test_the_batch_of_a_run_is_found_again(tmp_path: Path) -> None:
     assert recorded(tmp_path) is None
-    (tmp_path / "recipe.json").write_text(json.dumps({"recipe": {"batch": 16}}))
+    known = dict.fromkeys((*record.SAME, "threads", "device"))
+    parts = {"recipe": {"batch": 16}, "data": {}, "versions": {}, "machine": {}}
+    (tmp_path / record.NAME).write_text(json.dumps({"format": 1, **known, **parts}))
     assert recorded(tmp_path) == 16
-    (tmp_path / "recipe.json").write_text("{")
+    (tmp_path / record.NAME).write_text("{")
     assert recorded(tmp_path) is None

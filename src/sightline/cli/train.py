@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,13 +30,17 @@ Settings = Annotated[list[str] | None, typer.Option("--set", help="Any other set
 Split = Annotated[str | None, typer.Option(help="Split to train on.")]
 OnBad = Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")]
 Data = Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")]
+DataOrNone = Annotated[
+    Path | None, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")
+]
 
 LENGTHS = ("epochs", "steps", "minutes")
 
 
 def train(
-    data: Data,
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: DataOrNone = None,
     model: Model = "retinanet",
     recipe: RecipeName = None,
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,
@@ -60,8 +64,11 @@ def train(
     on_bad: OnBad = "error",
     no_validate: Annotated[bool, typer.Option("--no-validate", help="No evaluation.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    repro: Annotated[
+        Path | None, typer.Option(help="Train again what a run's repro.json records.")
+    ] = None,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Resume with other settings or data.")
+        bool, typer.Option("--accept-changes", help="Resume or repeat with what has changed.")
     ] = False,
     stop_after: Annotated[
         float | None, typer.Option(help="Pause after so many minutes; --resume goes on.")
@@ -71,52 +78,113 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Train MODEL on DATA; the best weights are then OUT/best.safetensors."""
+    """Train MODEL on DATA; the best weights are then OUT/best.safetensors.
+
+    With --repro alone, train once more what the record of a run says: the same weights come out.
+    """
+    options = dict(locals())
     from sightline import catalogue
     from sightline.memory import keep_freed_memory
-    from sightline.train import state
+    from sightline.train import record, state
     from sightline.train.loop import Run
     from sightline.train.loop import train as run_training
     from sightline.train.start import begin
 
     keep_freed_memory()
-    given = [f"{name}={value!r}" for name, value in _plain(locals()).items() if value is not None]
-    if size is not None:
-        given.append(f"sizes=((1.0, {size}),)")
-    if teacher is not None:
-        given.append(f"teacher={str(teacher)!r}")
-    if batch not in (None, "auto"):
-        given.append(f"batch={batch}")
-    if class_weights is not None:
-        given.append(f"class_weights={class_weights}")
-    dataset, validation = open_data(data, split, not no_validate, on_bad)
-    name = catalogue.resolve(model)
-    chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
+    before = None if repro is None else _recorded(context, repro)
+    dataset, validation, chosen, notes = _task(options, before)
 
     def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
     counts = f"{len(dataset)} images to train on, {len(dataset.classes)} classes"
     say(f"{counts}, {len(validation) if validation else 'no'} images to evaluate on")
-    saved = resume and (out / state.NAME).exists()
+    saved = resume and any((out / one).exists() for one in (state.NAME, state.PREVIOUS))
     detector = (
-        catalogue.build(name, dataset.classes) if saved else begin(chosen, dataset.classes, say)
+        catalogue.build(chosen.model, dataset.classes)
+        if saved
+        else begin(chosen, dataset.classes, say)
     )
     if batch == "auto":
         chosen = _fitted(chosen, detector, dataset, out if saved else None, say)
     if dry_run:
         _foresee(detector, dataset, validation, chosen, as_json)
         return
-    options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say)
+    run = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say, notes, before)
     try:
-        best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=options)
+        best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=run)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    same = None if before is None else record.agreement(before, record.read(out), say)
     if as_json:
         figures = json.loads(best.with_suffix(".json").read_text())["figures"]
-        print(json.dumps({"checkpoint": str(best), "figures": figures}))
+        repeated = {} if before is None else {"repeated": same}
+        print(json.dumps({"checkpoint": str(best), "figures": figures, **repeated}))
     else:
         print(best)
+
+
+Task = tuple["Dataset", "Dataset | None", "Recipe", dict[str, str]]
+"""What to train on, what to evaluate on, how, and what the record says of the data set."""
+
+BESIDE = (
+    *("repro", "data", "out", "device", "workers", "resume", "accept_changes", "stop_after"),
+    *("dry_run", "as_json"),
+)
+"""Options that go with --repro: they choose no other run."""
+
+
+def _recorded(context: typer.Context, repro: Path) -> dict[str, Any]:
+    """The record to repeat; UsageError where options given beside it say something of their own."""
+    from sightline.errors import UsageError
+    from sightline.train import record
+
+    wrong = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in BESIDE
+        and getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
+    ]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)} cannot be given with --repro: the record says what they say",
+            code="usage.repro",
+            hint="leave them out, or train anew without --repro",
+        )
+    return record.read(repro)
+
+
+def _task(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
+    """What the options, or a record to repeat, ask for."""
+    from sightline import catalogue
+    from sightline.errors import UsageError
+    from sightline.train import repeat
+
+    data = options["data"]
+    if before is not None:
+        dataset, validation = repeat.open_data(before, data)
+        recipe = repeat.recipe_of(before, options["device"], options["workers"])
+        place = data or before["data"]["path"]
+        notes = {"path": str(place), "on_bad": before["data"]["on_bad"]}
+        return dataset, validation, recipe, notes
+    if data is None:
+        raise UsageError("which images to train on?", code="usage.data", hint="give DATA, a folder")
+    given = [f"{name}={value!r}" for name, value in _plain(options).items() if value is not None]
+    if options["size"] is not None:
+        given.append(f"sizes=((1.0, {options['size']}),)")
+    if options["teacher"] is not None:
+        given.append(f"teacher={str(options['teacher'])!r}")
+    if options["batch"] not in (None, "auto"):
+        given.append(f"batch={options['batch']}")
+    if options["class_weights"] is not None:
+        given.append(f"class_weights={options['class_weights']}")
+    on_bad = options["on_bad"]
+    dataset, validation = open_data(data, options["split"], not options["no_validate"], on_bad)
+    settings = [*given, *(options["settings"] or [])]
+    recipe = choose_recipe(
+        catalogue.resolve(options["model"]), options["recipe"], dataset, settings
+    )
+    return dataset, validation, recipe, {"path": str(data), "on_bad": on_bad}
 
 
 def _fitted(

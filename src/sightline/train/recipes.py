@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,6 +162,28 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
         augmentation=Augmentation(masks="mask" in model),
         balance=0.1,
     )
+
+
+def from_json(plain: Mapping[str, Any]) -> Recipe:
+    """The recipe that `to_json` gave, also after its way through a file; UsageError.
+
+    A setting that did not exist yet when it was written gets its default.
+    """
+    rest = {k: _frozen(v) for k, v in plain.items() if k != "augmentation"}
+    inner = {k: _frozen(v) for k, v in dict(plain.get("augmentation") or {}).items()}
+    try:
+        return Recipe(
+            **{k: _value(Recipe, k, repr(v)) for k, v in rest.items()},
+            augmentation=Augmentation(
+                **{k: _value(Augmentation, k, repr(v)) for k, v in inner.items()}
+            ),
+        )
+    except TypeError as error:
+        raise UsageError(f"not a recipe: {error}", code="train.recipe") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
 
 
 def changed(recipe: Recipe, settings: list[str]) -> Recipe:

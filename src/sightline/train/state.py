@@ -41,7 +41,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
     """
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
     text = json.dumps(facts)
-    header = {"facts": text, "sha256": _digest(plain, text)}
+    header = {"facts": text, "sha256": digest(plain, text)}
     data = safetensors.torch.save(plain, metadata=header)
     goal, waiting = folder / NAME, folder / WAITING
     try:
@@ -94,7 +94,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if _digest(tensors, header["facts"]) != header["sha256"]:
+    if digest(tensors, header["facts"]) != header["sha256"]:
         raise ValueError("its sum is wrong")
     return tensors, json.loads(header["facts"])
 
@@ -107,12 +107,13 @@ def _is_sound(path: Path) -> bool:
     return True
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
+    """The SHA-256 of tensors on the CPU, by name, dtype, shape and value, and of a text."""
+    total = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        total.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
