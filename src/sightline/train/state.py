@@ -29,6 +29,11 @@ PREVIOUS = "state.previous.safetensors"
 WAITING = ".state.safetensors.tmp"
 """A state that is being written; no reader looks at it."""
 
+_sound: dict[Path, tuple[int, ...]] = {}
+"""Files that this process wrote or has read, and what the system said of them then: one that is
+still the same need not be read again. Whatever writes to a file changes its times.
+"""
+
 DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
 """What reading a damaged file can end in."""
 
@@ -37,7 +42,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
     """Write the state of a run; ResourceError where the disk refuses, the older ones stay.
 
     The new file is whole on the disk before an older one is touched, and a damaged one never
-    takes the place of the sound one before it.
+    takes the place of the sound one before it: an older file that is not known to be sound is read.
     """
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
     text = json.dumps(facts)
@@ -50,6 +55,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
             goal.replace(folder / PREVIOUS)
             sync_folder(folder)
         waiting.replace(goal)
+        _sound[goal.absolute()] = _marks_of(goal)
         sync_folder(folder)
     except OSError as error:
         refuse(error, goal)
@@ -91,17 +97,26 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    marks = _marks_of(path)  # before it is read: what is written meanwhile is then not known
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if digest(tensors, header["facts"]) != header["sha256"]:
         raise ValueError("its sum is wrong")
-    return tensors, json.loads(header["facts"])
+    facts = json.loads(header["facts"])
+    _sound[path.absolute()] = marks
+    return tensors, facts
+
+
+def _marks_of(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_sound(path: Path) -> bool:
     try:
-        _read(path)
+        if _sound.get(path.absolute()) != _marks_of(path):
+            _read(path)
     except DAMAGE:
         return False
     return True
