@@ -78,7 +78,7 @@ def test_a_pause_and_no_evaluation(
 ) -> None:
     out = tmp_path / "run"
     assert train(yolo, "--steps", "3", "--out", out, "--no-validate", "--stop-after", "1e-9") == 0
-    assert "go on with --resume" in capsys.readouterr().err
+    assert "--resume" in capsys.readouterr().err
     assert train(yolo, "--steps", "3", "--out", out, "--no-validate", "--resume") == 0
     assert json.loads((out / "best.json").read_text())["training"]["step"] == 3
 

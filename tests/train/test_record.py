@@ -14,8 +14,9 @@ from torch import Tensor
 from training_world import Tiny, brief, draw_dataset
 
 from sightline.data.records import Dataset
-from sightline.errors import UsageError
-from sightline.train import loop, record
+from sightline.errors import SightlineError, UsageError
+from sightline.train import loop, pace, record, repeat
+from sightline.train.course import Progress
 from sightline.train.loop import Run, train
 from sightline.train.recipes import Recipe
 from sightline.types import Batch, Targets
@@ -241,6 +242,38 @@ def test_what_is_no_record_is_refused(tmp_path: Path, text: bytes | None, code: 
         record.read(tmp_path)
     assert caught.value.code == code
     assert caught.value.hint
+
+
+JUNK = (None, True, -1, 1e400, "", "\0", [], [[1]], {}, {"path": 3}, {"step": []})
+
+
+def test_a_record_changed_by_hand_ends_in_a_typed_error(
+    drawn: Dataset, tmp_path: Path, short: Recipe
+) -> None:
+    """Whatever stands in its place, every entry is read, and either serves or is told."""
+    out = tmp_path / "a"
+    train(new(), drawn, short, out, run=QUIET)
+    whole = record.read(out) | {"changes": [], "pace": [[0, 1000]]}
+    now, refused = record.read(out), 0
+    places = [(whole, key) for key in whole]
+    places += [(whole[part], key) for part in ("data", "recipe") for key in whole[part]]
+    places += [(whole["recipe"]["augmentation"], key) for key in ("scale", "flip", "fill")]
+    for part, key in places:
+        for junk in JUNK:
+            kept, part[key] = part[key], junk
+            (out / record.NAME).write_text(json.dumps(whole))
+            try:
+                found = record.read(out)
+                repeat.recipe_of(found)
+                record.check(found, now, True, QUIET.say)
+                pace.repeat(found["pace"], Progress())
+                record.agreement(found, now, QUIET.say)
+                repeat.open_data(found)
+            except SightlineError as error:
+                # drawn images alone are a folder of no format
+                refused += error.code != "dataset.unknown"
+            part[key] = kept
+    assert refused > 300
 
 
 def test_nothing_to_compare_with(drawn: Dataset, tmp_path: Path, short: Recipe) -> None:

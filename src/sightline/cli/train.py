@@ -110,7 +110,9 @@ def train(
     if dry_run:
         _foresee(detector, dataset, validation, chosen, as_json)
         return
-    run = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say, notes, before)
+    run = Run(
+        shlex.join(["sightline", *sys.argv[1:]]), {}, accept_changes, stop_after, say, notes, before
+    )
     try:
         best = run_training(detector, dataset, chosen, out, validation, resume=resume, run=run)
     except KeyboardInterrupt:

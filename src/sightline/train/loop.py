@@ -22,7 +22,7 @@ from sightline.train.lock import locked
 from sightline.train.log import Log
 from sightline.train.recipes import Recipe
 from sightline.train.schedule import Budget, rate
-from sightline.train.signals import Stop
+from sightline.train.signals import Stop, resuming
 from sightline.train.step import Stepper
 from sightline.train.validate import figures_of
 from sightline.train.weighting import class_weights, weigh
@@ -253,9 +253,10 @@ class Trainer:
     def restore(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
         """Go back to what `save` wrote."""
         options = self.options
-        changes = setup.compare(facts["run"], self.facts(), options.accept_changes, options.say)
-        snapshot.put_back(self.stepper, tensors, facts)
-        self.progress = Progress(**facts["progress"])
+        at, run = snapshot.described(facts, self.out)
+        changes = setup.compare(run, self.facts(), options.accept_changes, options.say)
+        snapshot.put_back(self.stepper, (tensors, facts), self.out, options.say)
+        self.progress = at
         self.pace.go_on(self.progress)
         record.go_on(self.out, self._beginning(), self.progress.step, changes)
         self.log = Log(self.out, resume_at=self.progress.step)
@@ -266,7 +267,7 @@ class Trainer:
         best, at = self.out / "best.safetensors", self.progress
         self.log.draw()
         if not at.finished:
-            self.options.say(f"stopped at step {at.step}: go on with --resume --out {self.out}")
+            self.options.say(f"stopped at step {at.step}: {resuming(self.options.command)} goes on")
             stop.raise_signal()
         else:
             if at.best is None:

@@ -82,6 +82,8 @@ class Recipe:
 
     def _faults(self) -> list[tuple[bool, str]]:
         lengths = [x for x in (self.epochs, self.steps, self.minutes) if x is not None]
+        if not _are_sizes(self.sizes):
+            return [(True, "sizes must be pairs of a share of the run and pixels: ((1.0, 320),)")]
         shares = sum(share for share, _ in self.sizes)
         return [
             (len(lengths) != 1, "give exactly one of epochs, steps and minutes"),
@@ -107,6 +109,16 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain data."""
         return dataclasses.asdict(self)
+
+
+def _are_sizes(value: object) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], int | float)
+        and isinstance(pair[1], int)
+        for pair in value
+    )
 
 
 def _are_weights(value: object) -> bool:
@@ -233,8 +245,23 @@ def _value(record: type, key: str, text: str) -> Any:
     bare = tuple(typing.get_origin(option) or option for option in options)
     if isinstance(value, int) and not isinstance(value, bool) and int not in bare:
         value = float(value)
-    if (isinstance(value, bool) and bool not in bare) or not isinstance(value, bare):
+    if not _matches(value, wanted):
         raise UsageError(
             f"{key} cannot be {text!r}", code="usage.bad_setting", hint=f"it is a {wanted}"
         )
     return value
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    """Whether a value has the type that is wanted, as deep as that goes; ints are floats too."""
+    inner = typing.get_args(wanted)
+    if isinstance(wanted, types.UnionType):
+        return any(_matches(value, one) for one in inner)
+    if typing.get_origin(wanted) is tuple:
+        if not isinstance(value, tuple) or (inner[-1] is not ... and len(value) != len(inner)):
+            return False
+        parts = [inner[0]] * len(value) if inner[-1] is ... else inner
+        return all(_matches(part, one) for part, one in zip(value, parts, strict=True))
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)

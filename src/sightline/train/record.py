@@ -38,6 +38,19 @@ SAME = ("classes", "data", "validation", "start", "teacher", "weights")
 
 Record = dict[str, Any]
 
+_PLACE = {"path": str, "split": (str, None), "on_bad": str, "fingerprint": str}
+_FILE = (dict, None)
+SHAPE = {
+    "recipe": {"augmentation": dict},
+    **{"classes": list, "data": _PLACE, "validation": (_PLACE, None)},
+    **{"start": _FILE, "teacher": _FILE, "weights": _FILE},
+    **{"threads": int, "device": str, "numbers": str, "machine": dict, "versions": dict},
+    "changes": (list, None),
+}
+"""What a record must hold to be read: keys to types, tuples where there is a choice."""
+
+CHANGE = {"step": int, "settings": list}
+
 
 @dataclass(frozen=True)
 class Beginning:
@@ -70,6 +83,7 @@ class Beginning:
             "weights": weights_sum(self.detector),
             "numbers": self.known["numbers"],
             "threads": self.known["threads"],
+            "processes": self.known.get("processes", 1),
             "device": device_of(self.recipe).type,
             "machine": machine(device_of(self.recipe)),
             "versions": versions(),
@@ -134,11 +148,11 @@ def read(path: str | Path) -> Record:
     place = Path(path) / NAME if Path(path).is_dir() else Path(path)
     try:
         found = json.loads(place.read_bytes())
-        number = int(found["format"])
-        if number > FORMAT:
+        number = found["format"]
+        if isinstance(number, int) and number > FORMAT:
             raise _newer(number, place)
-        plain = all(isinstance(found[k], dict) for k in ("recipe", "data", "versions", "machine"))
-        sound = plain and {*SAME, "threads", "device"} <= found.keys()
+        sound = isinstance(number, int) and _fits(found, SHAPE)
+        sound = sound and all(_fits(c, CHANGE) for c in found.get("changes") or ())
     except OSError as error:
         raise UsageError(
             f"the record of a run cannot be read: {error.strerror}",
@@ -156,6 +170,14 @@ def read(path: str | Path) -> Record:
             hint=f"give a run's folder, or its {NAME}",
         )
     return dict(found)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(_fits(value.get(k), w) for k, w in wanted.items())
+    if isinstance(wanted, tuple):
+        return any(_fits(value, one) for one in wanted)
+    return value is None if wanted is None else isinstance(value, wanted)
 
 
 def _newer(number: int, place: Path) -> UsageError:
@@ -178,9 +200,9 @@ def check(before: Record, now: Record, accept: bool, say: Say) -> None:
             hint="finish it with --resume, or train anew with --steps",
         )
     grave = [line for key in SAME for line in _differences(key, before[key], now[key])]
-    for change in before.get("changes", ()):
+    for change in before.get("changes") or ():
         grave += [f"from step {change['step']} on {line}" for line in change["settings"]]
-    slight = ("threads", "device", "numbers", "machine", "versions")
+    slight = ("threads", "processes", "device", "numbers", "machine", "versions")
     other = [line for key in slight for line in _differences(key, before.get(key), now[key])]
     if other:
         say(f"not as it was, so the last bits may differ: {'; '.join(other)}")
@@ -212,7 +234,7 @@ def _short(value: Any) -> str:
 
 def begin(out: Path, record: Record) -> None:
     """Write the record of a run that begins."""
-    write_json(out / NAME, record, indent=1)
+    _write(out, record)
 
 
 def go_on(out: Path, now: Record, step: int, changes: Sequence[str]) -> None:
@@ -234,15 +256,17 @@ def go_on(out: Path, now: Record, step: int, changes: Sequence[str]) -> None:
         change = {"step": step, "settings": list(changes), "machine": lines}
         record["changes"] = [*record.get("changes", []), change]
     record.pop("results", None)
-    write_json(out / NAME, record, indent=1)
+    _write(out, record)
 
 
 def add(out: Path, **entries: Any) -> None:
     """Add entries to a run's record; what cannot be written does not end the run."""
-    path = out / NAME
-    with suppress(OSError, ValueError, SightlineError):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        write_json(path, {**record, **entries}, indent=1)
+    with suppress(SightlineError, ValueError):
+        _write(out, {**read(out), **entries})
+
+
+def _write(out: Path, record: Record) -> None:
+    write_json(out / NAME, record, indent=1)
 
 
 def conclude(out: Path, at: Progress) -> None:

@@ -28,7 +28,7 @@ from sightline.train.teacher import OnnxTeacher
 
 Say = Callable[[str], None]
 
-FREE = ("start", "workers", "log_steps", "save_seconds", "threads", "device")
+FREE = ("start", "workers", "log_steps", "save_seconds", "threads", "device", "bf16")
 """Settings of a recipe that may change when a run is resumed: they change no weight, or what they
 come to is compared itself.
 """

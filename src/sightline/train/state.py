@@ -24,6 +24,9 @@ from torch import Tensor
 from sightline.errors import SightlineWarning, WeightsError
 from sightline.files import refuse, stage, sync_folder
 
+FORMAT = 1
+"""The newest format that this version reads, and the one that it writes."""
+
 NAME = "state.safetensors"
 PREVIOUS = "state.previous.safetensors"
 WAITING = ".state.safetensors.tmp"
@@ -46,7 +49,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
     """
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
     text = json.dumps(facts)
-    header = {"facts": text, "sha256": digest(plain, text)}
+    header = {"format": str(FORMAT), "facts": text, "sha256": digest(plain, text)}
     data = safetensors.torch.save(plain, metadata=header)
     goal, waiting = folder / NAME, folder / WAITING
     try:
@@ -74,7 +77,8 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The newest sound state of a run, or None where there is none at all.
 
     A damaged file is warned about and the one before it is taken; WeightsError
-    (`weights.checksum`) when every one is damaged: nothing starts from zero unsaid.
+    (`weights.checksum`) when every one is damaged: nothing starts from zero unsaid. One in a newer
+    format is no damage: WeightsError (`weights.format`).
     """
     present = [folder / name for name in (NAME, PREVIOUS) if (folder / name).exists()]
     for path in present:
@@ -103,6 +107,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if digest(tensors, header["facts"]) != header["sha256"]:
         raise ValueError("its sum is wrong")
+    if int(header.get("format", 1)) > FORMAT:
+        raise WeightsError(
+            f"format {header['format']} is newer than the {FORMAT} that this version reads",
+            code="weights.format",
+            path=path,
+            hint="resume with the version of sightline that saved it, or a newer one",
+        )
     facts = json.loads(header["facts"])
     _sound[path.absolute()] = marks
     return tensors, facts
