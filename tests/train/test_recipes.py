@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ from sightline.train.recipes import RECIPES, Recipe, changed, default_for, from_
         ({"sizes": ((1.0, 100),)}, "multiples of 32"),
         ({"sizes": ((1.0,),)}, "pairs of a share"),
         ({"sizes": 320}, "pairs of a share"),
+        ({"sizes": ((math.nan, 320),)}, "pairs of a share"),
+        ({"weight_decay": math.inf}, "weight_decay must be a finite"),
+        ({"clip_norm": math.nan}, "clip_norm must be a finite"),
         ({"evaluate_every": 0.0}, "evaluate_every"),
     ],
 )

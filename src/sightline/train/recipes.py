@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -85,7 +86,10 @@ class Recipe:
         if not _are_sizes(self.sizes):
             return [(True, "sizes must be pairs of a share of the run and pixels: ((1.0, 320),)")]
         shares = sum(share for share, _ in self.sizes)
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, float)}
+        endless = [k for k, v in numbers.items() if not math.isfinite(v)]
         return [
+            (bool(endless), f"{', '.join(endless)} must be a finite number"),
             (len(lengths) != 1, "give exactly one of epochs, steps and minutes"),
             (any(x <= 0 for x in lengths), "the length of a run must be more than 0"),
             (self.batch < 1, f"batch must be at least 1, not {self.batch}"),
@@ -116,6 +120,7 @@ def _are_sizes(value: object) -> bool:
         isinstance(pair, tuple)
         and len(pair) == 2
         and isinstance(pair[0], int | float)
+        and math.isfinite(pair[0])
         and isinstance(pair[1], int)
         for pair in value
     )
