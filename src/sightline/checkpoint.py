@@ -103,7 +103,7 @@ def read(path: str | Path) -> Checkpoint:
     widening is exact. Raises WeightsError: weights.not_found, .unsafe_format (a pickle), .format
     (not a manifest, or a newer format), .truncated, .checksum, .non_finite.
     """
-    goal = _find(Path(path))
+    goal = find(Path(path))
     for _ in range(3):  # a writer may rename between our two readings; then the sums differ once
         manifest = _manifest(goal)
         for place in (goal, _waiting(goal, str(manifest["sha256"])), goal):
@@ -211,7 +211,8 @@ def _settle(goal: Path) -> None:
         _commit(goal, waiting)
 
 
-def _find(path: Path) -> Path:
+def find(path: Path) -> Path:
+    """The file of tensors that a path stands for; WeightsError where a folder has none."""
     if path.is_dir():
         for name in ("best", "last"):
             if (path / f"{name}.json").exists():

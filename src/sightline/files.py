@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -108,6 +109,18 @@ def tidy(folder: Path, names: re.Pattern[str] = TEMPORARY) -> None:
             if names.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 with suppress(OSError):
                     path.unlink()
+
+
+def file_sum(path: str | Path | None) -> dict[str, str] | None:
+    """A file's full path and SHA-256; None where it cannot be read, or for None."""
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb") as stream:
+            total = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+    return {"path": str(Path(path).absolute()), "sha256": total}
 
 
 def write_text(path: str | Path, text: str) -> Path:

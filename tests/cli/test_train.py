@@ -78,7 +78,7 @@ def test_a_pause_and_no_evaluation(
 ) -> None:
     out = tmp_path / "run"
     assert train(yolo, "--steps", "3", "--out", out, "--no-validate", "--stop-after", "1e-9") == 0
-    assert "go on with --resume" in capsys.readouterr().err
+    assert "--resume" in capsys.readouterr().err
     assert train(yolo, "--steps", "3", "--out", out, "--no-validate", "--resume") == 0
     assert json.loads((out / "best.json").read_text())["training"]["step"] == 3
 
@@ -111,7 +111,7 @@ def test_a_batch_that_fits_is_kept_when_the_run_is_resumed(
     auto = ("--batch", "auto", "--out", out, "--no-validate")
     assert train(yolo, *auto, "--steps", "2", "--stop-after", "1e-9") == 0
     assert "batch 4:" in capsys.readouterr().err, "as many as there are images"
-    assert json.loads((out / "recipe.json").read_text())["recipe"]["batch"] == 4
+    assert json.loads((out / "repro.json").read_text())["recipe"]["batch"] == 4
     monkeypatch.setattr(autobatch, "fitted", lambda *_: pytest.fail("measured again"))
     assert train(yolo, *auto, "--steps", "2", "--resume") == 0
     assert json.loads((out / "best.json").read_text())["training"]["recipe"]["batch"] == 4
@@ -127,7 +127,7 @@ def test_class_weights_by_name(
     assert train(yolo, *one, "--class-weights", "{'bix': 2.0}") == 2
     assert "did you mean box" in capsys.readouterr().err
     assert train(yolo, *one, "--class-weights", "{'box': 2.0}") == 0
-    recipe = json.loads((out / "recipe.json").read_text())["recipe"]
+    recipe = json.loads((out / "repro.json").read_text())["recipe"]
     assert recipe["class_weights"] == [["box", 2.0]]
 
 
@@ -168,3 +168,50 @@ def test_lr_find(
     told = capsys.readouterr().out
     assert "fastest at 0.001 and blows up at 0.01" in told
     assert told.splitlines()[-1] == "--set learning_rate=0.001"
+
+
+def test_a_run_is_trained_again_from_its_record(
+    yolo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another folder, with the data moved, and with the weights that it started from."""
+    monkeypatch.chdir(tmp_path)
+    (yolo / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [box]\n")
+    short = ("--no-validate", "--out")
+    assert train(yolo, "--steps", "1", "--seed", "5", *short, "first") == 0
+    model, small = ("--model", "retinanet_mobilenet_v2"), ("--batch", "2", "--size", "64")
+    start = ("--start", "first/last", "--steps", "1")
+    assert status_of("train", yolo, *model, *small, *start, "--no-validate", "--out", "a") == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = ("train", "--repro", "../a/repro.json")
+    capsys.readouterr()
+    yolo.rename(tmp_path / "moved")
+    assert status_of(*again, "--out", "b") == 4
+    assert "sightline train DATA --repro" in capsys.readouterr().err
+    assert status_of(*again, "../moved", "--out", "b", "--workers", "2", "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["repeated"] == {"best": True, "last": True}
+    assert "are those of the recorded run" in told.err
+    record = json.loads((tmp_path / "a" / "repro.json").read_text())
+    assert record["start"]["path"] == str(tmp_path / "first" / "last.safetensors")
+
+    (tmp_path / "first" / "last.safetensors").write_bytes(
+        (tmp_path / "a" / "last.safetensors").read_bytes()
+    )
+    (tmp_path / "first" / "last.json").write_bytes((tmp_path / "a" / "last.json").read_bytes())
+    assert status_of(*again, "../moved", "--out", "c") == 2
+    assert "start sha256: " in capsys.readouterr().err
+
+
+def test_beside_a_record_no_other_run_is_asked_for(
+    yolo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ("--out", tmp_path / "b")
+    again = ("train", yolo, "--repro", tmp_path / "repro.json", *out)
+    assert status_of(*again, "--seed", "0", "--set", "batch=2", "--no-validate") == 2
+    assert "--seed, --set, --no-validate cannot be given" in capsys.readouterr().err
+    assert status_of(*again) == 2
+    assert "train.record_missing" in capsys.readouterr().err
+    assert status_of("train", *out) == 2
+    assert "DATA" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()

@@ -35,6 +35,7 @@ def test_the_fingerprint_is_of_the_labels_not_of_the_place(tmp_path: Path) -> No
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     second = open_dataset(tmp_path / "two")
     assert first.fingerprint() == second.fingerprint()
+    assert first.fingerprint() is first.fingerprint(), "worked out once"
     example = second[0]
     objects = example.objects
     for other in (

@@ -1,6 +1,5 @@
 """The batch that fits: measured, in powers of two, never more than there is room for."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,9 @@ from training_world import Tiny, brief
 from sightline import memory
 from sightline.data.records import Dataset
 from sightline.errors import ResourceError
-from sightline.train import autobatch
+from sightline.train import autobatch, record
 from sightline.train.autobatch import fitted, largest_batch, predicted, recorded
+from sightline.train.loop import Run, train
 from sightline.types import Batch, Targets
 
 MEGABYTE = 1_000_000
@@ -96,9 +96,9 @@ def test_the_largest_power_of_two_that_fits(base: int, each: int, room: int, lar
         assert predicted(costs, 2 * batch) > room
 
 
-def test_the_batch_of_a_run_is_found_again(tmp_path: Path) -> None:
+def test_the_batch_of_a_run_is_found_again(drawn: Dataset, tmp_path: Path) -> None:
     assert recorded(tmp_path) is None
-    (tmp_path / "recipe.json").write_text(json.dumps({"recipe": {"batch": 16}}))
+    train(new(), drawn, brief(batch=16, steps=1), tmp_path, run=Run(say=str))
     assert recorded(tmp_path) == 16
-    (tmp_path / "recipe.json").write_text("{")
+    (tmp_path / record.NAME).write_text("{")
     assert recorded(tmp_path) is None

@@ -43,7 +43,7 @@ def test_the_estimate_is_true_within_a_factor_of_two(drawn: Dataset, tmp_path: P
     assert found is not None
     took = found[1]["progress"]["seconds"]
     on_disk = sum(path.stat().st_size for path in out.iterdir())
-    told = json.loads((out / "recipe.json").read_text())["estimate"]
+    told = json.loads((out / "repro.json").read_text())["estimate"]
     assert before.steps == 30
     assert told["steps"] == 26, "what is left after four steps"
     assert 0.5 < before.seconds / took < 2

@@ -78,10 +78,10 @@ def test_the_folder_of_a_run(drawn: Dataset, tmp_path: Path, figures: list[float
     best = train(new(), drawn, brief(), out, drawn, run=Run("sightline train x", say=str))
     assert best == out / "best.safetensors"
     names = {path.name for path in out.iterdir()}
-    assert names >= {"best.json", "last.json", "last.safetensors", "recipe.json", "curves.png"}
+    assert names >= {"best.json", "last.json", "last.safetensors", "repro.json", "curves.png"}
     assert "train.lock" not in names
-    record = json.loads((out / "recipe.json").read_text())
-    assert record["data"] == drawn.fingerprint()
+    record = json.loads((out / "repro.json").read_text())
+    assert record["data"]["fingerprint"] == drawn.fingerprint()
     assert record["command"] == "sightline train x"
     assert record["recipe"]["steps"] == 24
     with (out / "log.csv").open() as file:

@@ -1,13 +1,16 @@
 """Recipes: what may stand in one, and settings from the command line."""
 
 import dataclasses
+import json
+import math
 from pathlib import Path
 
 import pytest
 from training_world import brief, draw_dataset
 
+from sightline.data.augment import Augmentation
 from sightline.errors import UsageError
-from sightline.train.recipes import RECIPES, Recipe, changed, default_for, named
+from sightline.train.recipes import RECIPES, Recipe, changed, default_for, from_json, named
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,11 @@ from sightline.train.recipes import RECIPES, Recipe, changed, default_for, named
         ({"ema": 1.0}, "ema"),
         ({"sizes": ((0.5, 64),)}, "sum to 1"),
         ({"sizes": ((1.0, 100),)}, "multiples of 32"),
+        ({"sizes": ((1.0,),)}, "pairs of a share"),
+        ({"sizes": 320}, "pairs of a share"),
+        ({"sizes": ((math.nan, 320),)}, "pairs of a share"),
+        ({"weight_decay": math.inf}, "weight_decay must be a finite"),
+        ({"clip_norm": math.nan}, "clip_norm must be a finite"),
         ({"evaluate_every": 0.0}, "evaluate_every"),
     ],
 )
@@ -63,6 +71,11 @@ def test_settings() -> None:
         ("batch=4.5", "batch cannot be"),
         ("batch=true", "batch cannot be"),
         ("bf16=3", "bf16 cannot be"),
+        ("sizes=((1.0,),)", "sizes cannot be"),
+        ("sizes=((1.0, 'x'),)", "sizes cannot be"),
+        ("class_weights=((1, 2.0),)", "class_weights cannot be"),
+        ("augmentation.scale=(1.0,)", "scale cannot be"),
+        ("augmentation.fill=('a', 1, 2)", "fill cannot be"),
         ("augmentation=1", "no setting is called"),
         ("batch", "no KEY=VALUE"),
     ],
@@ -87,3 +100,42 @@ def test_small_data_get_more_epochs(tmp_path: Path) -> None:
     assert default_for("retinanet", dataset).epochs == 100
     many = dataclasses.replace(dataset, examples=dataset.examples * 1000)
     assert default_for("retinanet", many).epochs == 6
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        *RECIPES.values(),
+        Recipe("m", epochs=3, class_weights=(("a", 2.0), ("b", 1)), start=None, bf16=True),
+        Recipe("m", minutes=0.1, augmentation=Augmentation(scale=(0.1, 0.3), fill=(1, 2, 3))),
+    ],
+)
+def test_a_recipe_comes_back_from_json(recipe: Recipe) -> None:
+    assert from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("lerning_rate", 1.0),
+        ("seed", "x"),
+        ("steps", 2.5),
+        ("sizes", [[1.0, "x"]]),
+        ("sizes", 3),
+        ("model", None),
+        ("augmentation", {"flop": 1}),
+        ("augmentation", {"flip": "x"}),
+    ],
+)
+def test_what_is_no_recipe_is_refused(key: str, value: object) -> None:
+    plain = json.loads(json.dumps(Recipe("m", steps=3).to_json()))
+    with pytest.raises(UsageError):
+        from_json({**plain, key: value})
+    with pytest.raises(UsageError):
+        from_json({})
+
+
+def test_a_setting_that_did_not_exist_gets_its_default() -> None:
+    plain = Recipe("m", steps=3, skip_bad=0.5).to_json()
+    del plain["skip_bad"]
+    assert from_json(plain) == Recipe("m", steps=3)

@@ -14,7 +14,7 @@ import pytest
 from sightline.errors import ResourceError
 from sightline.train import lock, state
 from sightline.train.lock import locked
-from sightline.train.signals import Stop
+from sightline.train.signals import Stop, resuming
 
 RUNNER = """
 import sys
@@ -61,7 +61,7 @@ def test_a_signal_finishes_the_step_and_saves(
     _, errors = child.communicate(timeout=300)
     # Python itself turns a KeyboardInterrupt that nobody catches into the death by SIGINT
     assert child.returncode in (status, 130 if number == signal.SIGINT else status)
-    assert "--resume" in errors
+    assert "resume=True goes on" in errors
     found = state.load(tmp_path / "run")
     assert found is not None
     assert found[1]["progress"]["step"] >= 3
@@ -115,3 +115,17 @@ def test_a_limit_in_seconds_is_a_pause() -> None:
     assert stop.paused
     stop.raise_signal()
     assert not Stop(limit=60.0).asked
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("sightline train 'my data' --out a", "sightline train --resume 'my data' --out a"),
+        ("sightline --debug train -- a", "sightline --debug train --resume -- a"),
+        ("sightline train --out a --resume b", "sightline train --out a --resume b"),
+        ("python mine.py", "python mine.py --resume"),
+        ("", "resume=True"),
+    ],
+)
+def test_the_command_that_goes_on(command: str, answer: str) -> None:
+    assert resuming(command) == answer

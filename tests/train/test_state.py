@@ -4,6 +4,7 @@ import itertools
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def loaded(folder: Path) -> int:
 
 
 def damage(path: Path) -> None:
+    time.sleep(0.02)  # where the system's clock for files moves in ticks, the next one
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
@@ -99,6 +101,32 @@ def test_a_damaged_state_never_replaces_the_sound_one_before_it(tmp_path: Path) 
     put(tmp_path, 3)
     assert value_of(tmp_path / state.NAME) == 3
     assert value_of(tmp_path / state.PREVIOUS) == 1
+
+
+def test_an_older_state_is_read_again_only_where_it_may_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, opened = state._read, list[Path]()
+
+    def noted(path: Path) -> object:
+        opened.append(path)
+        return read(path)
+
+    monkeypatch.setattr(state, "_read", noted)
+    put(tmp_path, 1)
+    put(tmp_path, 2)
+    assert not opened, "this process wrote it"
+    os.utime(tmp_path / state.NAME)
+    put(tmp_path, 3)
+    assert opened == [tmp_path / state.NAME], "somebody touched it"
+    state._sound.clear()
+    assert loaded(tmp_path) == 3
+    del opened[:]
+    put(tmp_path, 4)
+    assert not opened, "it was read and found sound"
+    state._sound.clear()
+    put(tmp_path, 5)
+    assert opened == [tmp_path / state.NAME], "another process wrote it"
 
 
 def test_names_are_on_the_disk_after_a_save(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sightline.cli.task import choose_recipe, open_data
 from sightline.cli.train import (
     Data,
     Device,
@@ -20,8 +21,6 @@ from sightline.cli.train import (
     Split,
     Start,
     Threads,
-    choose_recipe,
-    open_data,
 )
 
 

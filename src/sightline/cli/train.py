@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline import processes
+from sightline.cli.task import asked, recorded
 
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
@@ -33,13 +34,15 @@ Settings = Annotated[list[str] | None, typer.Option("--set", help="Any other set
 Split = Annotated[str | None, typer.Option(help="Split to train on.")]
 OnBad = Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")]
 Data = Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")]
-
-LENGTHS = ("epochs", "steps", "minutes")
+DataOrNone = Annotated[
+    Path | None, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")
+]
 
 
 def train(
-    data: Data,
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: DataOrNone = None,
     model: Model = "retinanet",
     recipe: RecipeName = None,
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,
@@ -63,8 +66,11 @@ def train(
     on_bad: OnBad = "error",
     no_validate: Annotated[bool, typer.Option("--no-validate", help="No evaluation.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    repro: Annotated[
+        Path | None, typer.Option(help="Train again what a run's repro.json records.")
+    ] = None,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Resume with other settings or data.")
+        bool, typer.Option("--accept-changes", help="Resume or repeat with what has changed.")
     ] = False,
     stop_after: Annotated[
         float | None, typer.Option(help="Pause after so many minutes; --resume goes on.")
@@ -77,7 +83,11 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Train MODEL on DATA; the best weights are then OUT/best.safetensors."""
+    """Train MODEL on DATA; the best weights are then OUT/best.safetensors.
+
+    With --repro alone, train once more what the record of a run says: the same weights come out.
+    """
+    options = dict(locals())
     from sightline import catalogue
     from sightline.memory import keep_freed_memory
     from sightline.train import state
@@ -89,18 +99,8 @@ def train(
     if dry_run:
         processes.check_alone("--dry-run")
     resume = resume or processes.restarts() > 0
-    given = [f"{name}={value!r}" for name, value in _plain(locals()).items() if value is not None]
-    if size is not None:
-        given.append(f"sizes=((1.0, {size}),)")
-    if teacher is not None:
-        given.append(f"teacher={str(teacher)!r}")
-    if batch not in (None, "auto"):
-        given.append(f"batch={batch}")
-    if class_weights is not None:
-        given.append(f"class_weights={class_weights}")
-    dataset, validation = open_data(data, split, not no_validate, on_bad)
-    name = catalogue.resolve(model)
-    chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
+    before = None if repro is None else recorded(context, repro)
+    dataset, validation, chosen, notes = asked(options, before)
 
     def say(message: str) -> None:
         if processes.is_first():
@@ -108,11 +108,14 @@ def train(
 
     counts = f"{len(dataset)} images to train on, {len(dataset.classes)} classes"
     say(f"{counts}, {len(validation) if validation else 'no'} images to evaluate on")
-    options = Run(shlex.join(sys.argv), {}, accept_changes, stop_after, say, worker_timeout)
+    command = shlex.join(["sightline", *sys.argv[1:]])
+    run = Run(command, {}, accept_changes, stop_after, say, notes, before, worker_timeout)
     with processes.together(device_of(chosen).type == "cuda", worker_timeout):
-        saved = resume and (out / state.NAME).exists()
+        saved = resume and any((out / one).exists() for one in (state.NAME, state.PREVIOUS))
         detector = (
-            catalogue.build(name, dataset.classes) if saved else begin(chosen, dataset.classes, say)
+            catalogue.build(chosen.model, dataset.classes)
+            if saved
+            else begin(chosen, dataset.classes, say)
         )
         if batch == "auto":
             chosen = _fitted(chosen, detector, dataset, out if resume else None, say)
@@ -120,9 +123,9 @@ def train(
             _foresee(detector, dataset, validation, chosen, as_json)
             return
         both = (dataset, validation)
-        best = _run(detector, both, chosen, out, resume, options)
+        best = _run(detector, both, chosen, out, resume, run)
     if processes.is_first():
-        _tell(best, as_json)
+        _tell(best, run, as_json)
 
 
 def _run(
@@ -131,21 +134,30 @@ def _run(
     recipe: Recipe,
     out: Path,
     resume: bool,
-    options: Run,
+    run: Run,
 ) -> Path:
     from sightline.train.loop import train as run_training
 
     try:
-        return run_training(detector, data[0], recipe, out, data[1], resume=resume, run=options)
+        return run_training(detector, data[0], recipe, out, data[1], resume=resume, run=run)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
 
-def _tell(best: Path, as_json: bool) -> None:
-    """Print where the best checkpoint is, or that with its figures."""
+def _tell(best: Path, run: Run, as_json: bool) -> None:
+    """Print where the best checkpoint is, or that with its figures, and whether a repeated run
+    came out the same.
+    """
+    from sightline.train import record
+
+    before = run.repeats
+    same = None
+    if before is not None:
+        same = record.agreement(before, record.read(best.parent), run.say)
     if as_json:
         figures = json.loads(best.with_suffix(".json").read_text())["figures"]
-        print(json.dumps({"checkpoint": str(best), "figures": figures}))
+        repeated = {} if before is None else {"repeated": same}
+        print(json.dumps({"checkpoint": str(best), "figures": figures, **repeated}))
     else:
         print(best)
 
@@ -176,56 +188,3 @@ def _foresee(
     validation = check_data(detector, dataset, validation, lambda line: None)
     found = measure(detector, dataset, recipe, validation)
     print(json.dumps({**found.to_json(), "batch": recipe.batch}) if as_json else found)
-
-
-def _plain(values: dict[str, object]) -> dict[str, object]:
-    """Those options that are settings of a recipe under the same name."""
-    names = (*LENGTHS, "seed", "start", "device", "threads", "workers")
-    plain = {name: values[name] for name in names}
-    if plain["start"] == "none":
-        plain["start"] = None
-        return plain | {"start": _NONE}
-    return plain
-
-
-class _None:
-    """Prints as None, but is not: the setting `start=None` was asked for."""
-
-    def __repr__(self) -> str:
-        return "None"
-
-
-_NONE = _None()
-
-
-def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
-    """The recipe named, or the default for these data, with the settings given."""
-    from sightline.predict import embedded
-    from sightline.train import recipes
-
-    if name is not None:
-        return recipes.changed(recipes.named(name), [f"model={model!r}", *settings])
-    origin = "embedded" if embedded(model) is not None else None
-    return recipes.changed(recipes.default_for(model, dataset, origin), settings)
-
-
-def open_data(
-    folder: Path, split: str | None, validate: bool, on_bad: str
-) -> tuple[Dataset, Dataset | None]:
-    """The images to train on and, where the folder has them, others to evaluate on."""
-    from sightline.data import default_split, open_dataset, splits
-    from sightline.data.checks import mode as checked
-    from sightline.errors import DatasetError
-
-    mode = checked(on_bad, "--on-bad")
-    name = split or default_split(folder, "train")
-    dataset = open_dataset(folder, name, on_bad=mode)
-    if not validate or not splits(folder):
-        return dataset, None
-    try:
-        other = default_split(folder, "val")
-    except DatasetError:
-        return dataset, None
-    if other == name:
-        return dataset, None
-    return dataset, open_dataset(folder, other, on_bad=mode)

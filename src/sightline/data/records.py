@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
@@ -226,8 +227,13 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of classes, file names, sizes, boxes, labels, masks and keypoints.
 
-        It is the same on every machine and in every folder, and changes with any label.
+        It is the same on every machine and in every folder, and changes with any label. Worked out
+        once: a run writes it with every checkpoint.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         points = None if self.skeleton is None else self.skeleton.points
         digest.update(json.dumps([self.classes, self.category_ids, points]).encode())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import torch
 from sightline import memory, processes
 from sightline.data.loader import Loader
 from sightline.data.records import Dataset
-from sightline.errors import ResourceError
+from sightline.errors import ResourceError, UsageError
+from sightline.train import record
 from sightline.train.estimate import size_text
 from sightline.train.recipes import Recipe
 from sightline.train.setup import Say
@@ -148,9 +148,8 @@ def recorded(out: Path) -> int | None:
     """The batch of the run in `out`, for one that is resumed; None where none is recorded."""
 
     def read() -> bytes:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
-            return b"%d" % record["recipe"]["batch"]
+        with suppress(UsageError, ValueError, KeyError, TypeError):
+            return b"%d" % record.read(out)["recipe"]["batch"]
         return b""
 
     told = processes.from_first(read)

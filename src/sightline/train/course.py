@@ -10,7 +10,7 @@ class Progress:
     """How far a run is; plain data, saved with the state.
 
     `recent`, `lowest` and `opening` are the last losses, their lowest mean and their first one, as
-    `guard.climbs` keeps them.
+    `guard.climbs` keeps them. `marks` are those of `pace`, of another run where this one `repeats`.
     """
 
     step: int = 0
@@ -29,6 +29,8 @@ class Progress:
     recent: list[float] = field(default_factory=list)
     lowest: float | None = None
     opening: float | None = None
+    marks: list[list[int]] = field(default_factory=list)
+    repeats: bool = False
 
     def note(self) -> str:
         """The best figure so far, for the progress bar."""

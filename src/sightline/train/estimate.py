@@ -5,11 +5,10 @@ taken to cost a third of a step for every image: the forward pass without the ba
 """
 
 import dataclasses
-import json
 import math
 import statistics
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,8 @@ import torch
 
 from sightline import memory
 from sightline.data.records import Dataset
-from sightline.errors import SightlineError
-from sightline.files import write_json
 from sightline.progress import clock_text
+from sightline.train import record
 from sightline.train.course import Progress
 from sightline.train.feed import Feed
 from sightline.train.recipes import Recipe
@@ -169,7 +167,7 @@ class Outlook:
         self._waits: list[float] = []
 
     def count(self, at: Progress, seconds: float, waited: float) -> None:
-        """Note a step; after the fourth the estimate is said, and written into recipe.json."""
+        """Note a step; after the fourth the estimate is said, and written into repro.json."""
         if self._times is None:
             return
         self._times.append(seconds)
@@ -183,8 +181,5 @@ class Outlook:
         if found.waiting > STARVED:
             workers = self.stepper.recipe.workers + 1
             self.say(f"images are not ready in time: more threads may help, --workers {workers}")
-        path = self.out / "recipe.json"
         # what cannot be written down was said all the same
-        with suppress(OSError, ValueError, SightlineError):
-            record = json.loads(path.read_text(encoding="utf-8"))
-            write_json(path, {**record, "estimate": found.to_json()}, indent=1)
+        record.add(self.out, estimate=found.to_json())

@@ -1,10 +1,9 @@
 """The one training loop: any detector that has a `loss`, any data set, any recipe."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from sightline import checkpoint, processes
 from sightline.data.records import Dataset
 from sightline.progress import bar, clock_text
-from sightline.train import ranks, setup, state
+from sightline.train import pace, ranks, record, setup, snapshot, state
 from sightline.train.course import Meter, Progress
 from sightline.train.diverged import Guard
 from sightline.train.estimate import Outlook
@@ -21,33 +20,17 @@ from sightline.train.feed import Feed
 from sightline.train.lock import locked
 from sightline.train.log import Log
 from sightline.train.recipes import Recipe
+from sightline.train.run import Run
 from sightline.train.schedule import Budget, rate
-from sightline.train.signals import Stop
+from sightline.train.signals import Stop, resuming
 from sightline.train.step import Stepper
 from sightline.train.validate import figures_of
 from sightline.train.weighting import class_weights, weigh
 
+__all__ = ["Run", "Trainer", "train"]
 
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What of a run is not its recipe.
-
-    `command` and `manifest` are written down (the manifest's entries into every checkpoint);
-    `accept_changes` resumes although recipe, data or threads changed; after `stop_after` minutes
-    of this process the run pauses and can be resumed; `say` gets a line for a person now and then.
-    One of several processes waits `worker_timeout` seconds for another at most.
-    """
-
-    command: str = ""
-    manifest: Mapping[str, Any] = field(default_factory=dict)
-    accept_changes: bool = False
-    stop_after: float | None = None
-    say: Callable[[str], None] = _say
-    worker_timeout: float = processes.TIMEOUT
+PLAIN = Run()
+"""A run of which nothing is said."""
 
 
 def train(
@@ -58,11 +41,11 @@ def train(
     validation: Dataset | None = None,
     *,
     resume: bool = False,
-    run: Run = Run(),
+    run: Run = PLAIN,
 ) -> Path:
     """Train `detector` in the folder `out`; the path of the best checkpoint.
 
-    `out` gets best and last checkpoint (averaged weights), the state to resume from, recipe.json,
+    `out` gets best and last checkpoint (averaged weights), the state to resume from, repro.json,
     log.csv, log.jsonl and curves.png. Without `validation` the last checkpoint is the best. A run
     of steps that is stopped and resumed ends, on a CPU with the same threads, in the same bits as
     one that was not. Processes of torchrun learn each batch together, a part each: the first of
@@ -86,11 +69,10 @@ def train(
             saved = ranks.load_state(out) if resume else None
             if saved is not None:
                 trainer.restore(*saved)
-            elif resume:
-                run.say(f"nothing to resume in {out}: beginning anew")
-            if processes.is_first():
-                data = (dataset, validation)
-                setup.write_record(out, trainer.facts(), recipe, run.command, data)
+            else:
+                if resume:
+                    run.say(f"nothing to resume in {out}: beginning anew")
+                trainer.begin()
             if not trainer.finished:
                 trainer.run(stop)
         return trainer.conclude(stop)
@@ -124,6 +106,7 @@ class Trainer:
         teacher = setup.open_teacher(recipe, detector)
         self.stepper = Stepper(detector, recipe, teacher)
         self.budget = Budget.of(recipe, len(self.dataset))
+        self.pace = pace.Pace(self.budget)
         self.feed = Feed(self.dataset, recipe, self.fraction)
         self.log = Log(out)
         self.progress = Progress()
@@ -137,11 +120,27 @@ class Trainer:
 
     def fraction(self, step: int) -> float:
         """The share of the budget that is spent before `step`."""
-        return self.budget.fraction(step, self.progress.seconds)
+        return self.pace.fraction(step, self.progress)
 
     def facts(self) -> dict[str, Any]:
         """What must be the same for a resumed run to be the same run."""
         return setup.facts(self.recipe, self.dataset, self.validation)
+
+    def _beginning(self) -> record.Record:
+        data, known = (self.dataset, self.validation), self.facts()
+        detector = self.stepper.detector
+        notes = {**self.options.notes, "command": self.options.command}
+        return record.Beginning(self.recipe, detector, data, known, notes).to_json()
+
+    def begin(self) -> None:
+        """Write the record of this run; where it repeats another, see whether it can."""
+        now, before, options = self._beginning(), self.options.repeats, self.options
+        if before is not None:
+            record.check(before, now, options.accept_changes, options.say)
+            if "pace" in before:
+                pace.repeat(before["pace"], self.progress)
+        if processes.is_first():
+            record.begin(self.out, now)
 
     def run(self, stop: Stop) -> None:
         """Train until the budget is spent, patience ends, or `stop` asks."""
@@ -250,40 +249,21 @@ class Trainer:
     def save(self) -> None:
         """Write the last checkpoint and the state to resume from."""
         self._write("last")
-        model = self.stepper.detector.state_dict()
-        mean = self.stepper.average.model.state_dict()
-        generators, rest = ranks.pack_random()
-        if not processes.is_first():
-            return
-        tensors = {
-            **{f"model/{k}": v for k, v in model.items()},
-            **{f"average/{k}": v for k, v in mean.items()},
-            **state.pack_optimizer(self.stepper.optimizer),
-            **generators,
-        }
-        facts = {
-            "progress": vars(self.progress),
-            "updates": self.stepper.average.updates,
-            "first": self.stepper.first,
-            "random": rest,
-            "run": self.facts(),
-        }
-        state.save(self.out, tensors, facts)
+        tensors, facts = snapshot.take(self.stepper)
+        whole = {**facts, "progress": vars(self.progress), "run": self.facts()}
+        if processes.is_first():
+            state.save(self.out, tensors, whole)
 
     def restore(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
         """Go back to what `save` wrote."""
-        setup.compare(facts["run"], self.facts(), self.options.accept_changes, self.options.say)
-
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.stepper.detector.load_state_dict(part("model/"))
-        self.stepper.average.model.load_state_dict(part("average/"))
-        self.stepper.average.updates = facts["updates"]
-        self.stepper.first = facts["first"]
-        state.unpack_optimizer(self.stepper.optimizer, tensors)
-        ranks.unpack_random(tensors, facts["random"])
-        self.progress = Progress(**facts["progress"])
+        options = self.options
+        at, run = snapshot.described(facts, self.out)
+        changes = setup.compare(run, self.facts(), options.accept_changes, options.say)
+        snapshot.put_back(self.stepper, (tensors, facts), self.out, options.say)
+        self.progress = at
+        self.pace.go_on(self.progress)
+        if processes.is_first():
+            record.go_on(self.out, self._beginning(), self.progress.step, changes)
         self.log = Log(self.out, resume_at=self.progress.step)
         self.options.say(f"resuming {self.out} at step {self.progress.step}")
 
@@ -292,8 +272,11 @@ class Trainer:
         best, at = self.out / "best.safetensors", self.progress
         self.log.draw()
         if not at.finished:
-            self.options.say(f"stopped at step {at.step}: go on with --resume --out {self.out}")
+            self.options.say(f"stopped at step {at.step}: {resuming(self.options.command)} goes on")
             stop.raise_signal()
-        elif at.best is None:
-            self._write("best")
+        else:
+            if at.best is None:
+                self._write("best")
+            if processes.is_first():
+                record.conclude(self.out, at)
         return best if best.exists() else self.out / "last.safetensors"

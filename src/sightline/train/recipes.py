@@ -2,8 +2,10 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,8 +83,13 @@ class Recipe:
 
     def _faults(self) -> list[tuple[bool, str]]:
         lengths = [x for x in (self.epochs, self.steps, self.minutes) if x is not None]
+        if not _are_sizes(self.sizes):
+            return [(True, "sizes must be pairs of a share of the run and pixels: ((1.0, 320),)")]
         shares = sum(share for share, _ in self.sizes)
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, float)}
+        endless = [k for k, v in numbers.items() if not math.isfinite(v)]
         return [
+            (bool(endless), f"{', '.join(endless)} must be a finite number"),
             (len(lengths) != 1, "give exactly one of epochs, steps and minutes"),
             (any(x <= 0 for x in lengths), "the length of a run must be more than 0"),
             (self.batch < 1, f"batch must be at least 1, not {self.batch}"),
@@ -106,6 +113,17 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain data."""
         return dataclasses.asdict(self)
+
+
+def _are_sizes(value: object) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], int | float)
+        and math.isfinite(pair[0])
+        and isinstance(pair[1], int)
+        for pair in value
+    )
 
 
 def _are_weights(value: object) -> bool:
@@ -163,6 +181,28 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     )
 
 
+def from_json(plain: Mapping[str, Any]) -> Recipe:
+    """The recipe that `to_json` gave, also after its way through a file; UsageError.
+
+    A setting that did not exist yet when it was written gets its default.
+    """
+    rest = {k: _frozen(v) for k, v in plain.items() if k != "augmentation"}
+    inner = {k: _frozen(v) for k, v in dict(plain.get("augmentation") or {}).items()}
+    try:
+        return Recipe(
+            **{k: _value(Recipe, k, repr(v)) for k, v in rest.items()},
+            augmentation=Augmentation(
+                **{k: _value(Augmentation, k, repr(v)) for k, v in inner.items()}
+            ),
+        )
+    except TypeError as error:
+        raise UsageError(f"not a recipe: {error}", code="train.recipe") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+
+
 def changed(recipe: Recipe, settings: list[str]) -> Recipe:
     """The recipe with `KEY=VALUE` settings; `augmentation.KEY` reaches into the augmentation.
 
@@ -210,8 +250,23 @@ def _value(record: type, key: str, text: str) -> Any:
     bare = tuple(typing.get_origin(option) or option for option in options)
     if isinstance(value, int) and not isinstance(value, bool) and int not in bare:
         value = float(value)
-    if (isinstance(value, bool) and bool not in bare) or not isinstance(value, bare):
+    if not _matches(value, wanted):
         raise UsageError(
             f"{key} cannot be {text!r}", code="usage.bad_setting", hint=f"it is a {wanted}"
         )
     return value
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    """Whether a value has the type that is wanted, as deep as that goes; ints are floats too."""
+    inner = typing.get_args(wanted)
+    if isinstance(wanted, types.UnionType):
+        return any(_matches(value, one) for one in inner)
+    if typing.get_origin(wanted) is tuple:
+        if not isinstance(value, tuple) or (inner[-1] is not ... and len(value) != len(inner)):
+            return False
+        parts = [inner[0]] * len(value) if inner[-1] is ... else inner
+        return all(_matches(part, one) for part, one in zip(value, parts, strict=True))
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)

@@ -4,11 +4,9 @@ import dataclasses
 import difflib
 import json
 import os
-import platform
 import random
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sightline import __version__, checkpoint, processes
+from sightline import checkpoint, processes
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, ResourceError, UsageError
-from sightline.files import make_folder, tidy, write_bytes, write_json
+from sightline.files import make_folder, tidy, write_bytes
 from sightline.nets.blocks import freeze_norms
 from sightline.preparation import Preparation
 from sightline.train import state
@@ -31,8 +29,10 @@ from sightline.train.teacher import OnnxTeacher
 
 Say = Callable[[str], None]
 
-FREE = ("start", "workers", "log_steps", "save_seconds", "threads")
-"""Settings of a recipe that may change when a run is resumed: they change no weight."""
+FREE = ("start", "workers", "log_steps", "save_seconds", "threads", "device", "bf16")
+"""Settings of a recipe that may change when a run is resumed: they change no weight, or what they
+come to is compared itself.
+"""
 
 
 def check_data(
@@ -206,19 +206,24 @@ def facts(recipe: Recipe, dataset: Dataset, validation: Dataset | None) -> dict[
         "validation": None if validation is None else validation.fingerprint(),
         "threads": torch.get_num_threads(),
         "processes": processes.world_size() if processes.joined() else 1,
+        "hardware": device_of(recipe).type,
         "numbers": "bf16" if in_bf16(recipe, device_of(recipe)) else "fp32",
     }
     back: dict[str, Any] = json.loads(json.dumps(value))
     return back
 
 
-def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say: Say) -> None:
-    """Refuse to resume another run (`train.changed`), or say what changed where that is wanted."""
+def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say: Say) -> list[str]:
+    """Refuse to resume another run (`train.changed`), or say what changed where that is wanted.
+
+    The answer is what changed, in words.
+    """
     # a setting that did not exist yet when the run was saved has not changed
     keys = [key for key in now if key in before and before[key] != now[key]]
     if not keys:
-        return
-    changes = "; ".join(f"{key}: {before[key]} → {now[key]}" for key in keys)
+        return []
+    found = [f"{key}: {before[key]} → {now[key]}" for key in keys]
+    changes = "; ".join(found)
     if not accept:
         raise UsageError(
             f"this is not the run that was saved: {changes}",
@@ -226,36 +231,4 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say
             hint="resume with the same settings, or say --accept-changes (no longer bit-exact)",
         )
     say(f"resuming with changes, so no longer bit-exact: {changes}")
-
-
-def write_record(
-    out: Path,
-    known: Mapping[str, Any],
-    recipe: Recipe,
-    command: str,
-    data: Sequence[Dataset | None] = (),
-) -> None:
-    """Write recipe.json: recipe, versions, data fingerprints, threads and command; and, rule by
-    rule, how many labels of `data` were skipped and repaired on reading.
-    """
-    faulty = {
-        what: dict(Counter(f.code for one in data if one is not None for f in getattr(one, what)))
-        for what in ("skipped", "repaired")
-    }
-    record = {
-        "labels": faulty,
-        "numbers": known["numbers"],
-        "recipe": recipe.to_json(),
-        "data": known["data"],
-        "validation": known["validation"],
-        "threads": known["threads"],
-        "processes": known["processes"],
-        "versions": {
-            "sightline": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        "command": command,
-    }
-    write_json(out / "recipe.json", record, indent=1)
+    return found

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any
+
+
+def resuming(command: str) -> str:
+    """The command line that goes on with a run that `command` began; what to say without one."""
+    words = shlex.split(command)
+    if not words:
+        return "resume=True"
+    if "--resume" not in words:
+        verb = words.index("train") + 1 if "train" in words else len(words)
+        words.insert(verb, "--resume")
+    return shlex.join(words)
 
 
 class Stop:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from sightline import catalogue, checkpoint
-from sightline.errors import UsageError, WeightsError
+from sightline.errors import SightlineError, UsageError, WeightsError
+from sightline.files import file_sum
 from sightline.nets import weights
 from sightline.nets.reading import read_state
 from sightline.predict import embedded
@@ -31,23 +32,46 @@ def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
         path = weights.load_named(detector.encoder.backbone, recipe.start)
         say(f"start: backbone from {path}, the rest random")
         return detector
-    if recipe.start == "embedded":
-        found = embedded(catalogue.resolve(recipe.model))
-        if found is None:
-            raise UsageError(
-                f"no weights of {recipe.model} come with the package",
-                code="train.start",
-                hint="give --start FILE, or --start none",
-            )
-        path = found
-    else:
-        path = Path(recipe.start)
+    path = _path_of(recipe)
     if path.is_dir() or path.with_suffix(".json").exists():
         _carry(detector, checkpoint.read(path), recipe.model, say)
     else:
         _load_backbone(detector, path)
         say(f"start: backbone from {path}, the rest random")
     return detector
+
+
+def origin(recipe: Recipe) -> dict[str, str] | None:
+    """Which file a recipe starts from, with its SHA-256; None where there is none to be found.
+
+    Published weights carry the beginning of theirs in the name of their `file`.
+    """
+    if recipe.start is None:
+        return None
+    if recipe.start in weights.PUBLISHED:
+        return {"path": recipe.start, "file": weights.PUBLISHED[recipe.start].file}
+    try:
+        path = _path_of(recipe)
+        path = checkpoint.find(path) if path.is_dir() else path
+        tensors = path.with_suffix(".safetensors")
+        return file_sum(tensors if tensors.exists() else path)
+    except SightlineError:
+        return None
+
+
+def _path_of(recipe: Recipe) -> Path:
+    """The file or folder that `start` stands for; UsageError where no weights are embedded."""
+    assert recipe.start is not None
+    if recipe.start != "embedded":
+        return Path(recipe.start)
+    found = embedded(catalogue.resolve(recipe.model))
+    if found is None:
+        raise UsageError(
+            f"no weights of {recipe.model} come with the package",
+            code="train.start",
+            hint="give --start FILE, or --start none",
+        )
+    return found
 
 
 def _load_backbone(detector: Any, path: Path) -> None:

@@ -24,10 +24,18 @@ from torch import Tensor
 from sightline.errors import SightlineWarning, WeightsError
 from sightline.files import refuse, stage, sync_folder
 
+FORMAT = 1
+"""The newest format that this version reads, and the one that it writes."""
+
 NAME = "state.safetensors"
 PREVIOUS = "state.previous.safetensors"
 WAITING = ".state.safetensors.tmp"
 """A state that is being written; no reader looks at it."""
+
+_sound: dict[Path, tuple[int, ...]] = {}
+"""Files that this process wrote or has read, and what the system said of them then: one that is
+still the same need not be read again. Whatever writes to a file changes its times.
+"""
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
 """What reading a damaged file can end in."""
@@ -37,11 +45,11 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
     """Write the state of a run; ResourceError where the disk refuses, the older ones stay.
 
     The new file is whole on the disk before an older one is touched, and a damaged one never
-    takes the place of the sound one before it.
+    takes the place of the sound one before it: an older file that is not known to be sound is read.
     """
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
     text = json.dumps(facts)
-    header = {"facts": text, "sha256": _digest(plain, text)}
+    header = {"format": str(FORMAT), "facts": text, "sha256": digest(plain, text)}
     data = safetensors.torch.save(plain, metadata=header)
     goal, waiting = folder / NAME, folder / WAITING
     try:
@@ -50,6 +58,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) 
             goal.replace(folder / PREVIOUS)
             sync_folder(folder)
         waiting.replace(goal)
+        _sound[goal.absolute()] = _marks_of(goal)
         sync_folder(folder)
     except OSError as error:
         refuse(error, goal)
@@ -68,7 +77,8 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The newest sound state of a run, or None where there is none at all.
 
     A damaged file is warned about and the one before it is taken; WeightsError
-    (`weights.checksum`) when every one is damaged: nothing starts from zero unsaid.
+    (`weights.checksum`) when every one is damaged: nothing starts from zero unsaid. One in a newer
+    format is no damage: WeightsError (`weights.format`).
     """
     present = [folder / name for name in (NAME, PREVIOUS) if (folder / name).exists()]
     for path in present:
@@ -91,28 +101,45 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    marks = _marks_of(path)  # before it is read: what is written meanwhile is then not known
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if _digest(tensors, header["facts"]) != header["sha256"]:
+    if digest(tensors, header["facts"]) != header["sha256"]:
         raise ValueError("its sum is wrong")
-    return tensors, json.loads(header["facts"])
+    if int(header.get("format", 1)) > FORMAT:
+        raise WeightsError(
+            f"format {header['format']} is newer than the {FORMAT} that this version reads",
+            code="weights.format",
+            path=path,
+            hint="resume with the version of sightline that saved it, or a newer one",
+        )
+    facts = json.loads(header["facts"])
+    _sound[path.absolute()] = marks
+    return tensors, facts
+
+
+def _marks_of(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_sound(path: Path) -> bool:
     try:
-        _read(path)
+        if _sound.get(path.absolute()) != _marks_of(path):
+            _read(path)
     except DAMAGE:
         return False
     return True
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
+    """The SHA-256 of tensors on the CPU, by name, dtype, shape and value, and of a text."""
+    total = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        total.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
