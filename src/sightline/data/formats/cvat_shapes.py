@@ -16,7 +16,7 @@ from sightline.data import masks
 from sightline.data.checks import Box, parse_number, to_flag
 from sightline.data.coco_objects import parse_keypoints
 from sightline.data.records import Polygons, Runs, Segment
-from sightline.data.segments import parse_segment
+from sightline.data.segments import parse_ring
 from sightline.data.xml import Node
 from sightline.errors import AnnotationError
 from sightline.types import Size
@@ -52,7 +52,7 @@ def parse_shape(node: Node, points: Sequence[str], size: Size) -> Shape:
     """A checked shape on an image of `size`; `points` are the names of a skeleton's points.
 
     AnnotationError without a place: `shape.kind` for what is no object, `box.format`, those of
-    `parse_segment` and `parse_keypoints`, `keypoints.name`, `keypoints.twice`.
+    `parse_ring` and `parse_keypoints`, `keypoints.name`, `keypoints.twice`.
     """
     flags = {row.get("name"): to_flag(row.text) for row in node.each("attribute")}
     group = (node.get("group_id") or "").strip()
@@ -68,7 +68,7 @@ def parse_shape(node: Node, points: Sequence[str], size: Size) -> Shape:
     if node.tag == "mask":
         return Shape(*head, segment=_mask(node, size))
     if node.tag == "polygon":
-        return Shape(*head, segment=parse_segment([_pairs(node)], size))
+        return Shape(*head, segment=parse_ring(_pairs(node), size))
     if node.tag in BOXES:
         box, segment, mends = BOXES[node.tag](node)
         return Shape(*head, box=box, segment=segment, mends=mends)
