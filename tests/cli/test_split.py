@@ -170,3 +170,32 @@ def test_folds_are_data_sets_of_their_own(
     assert run(str(source), "--out", str(tmp_path / "b"), *both) == 2
     assert "[split.folds]" in capsys.readouterr().err
     assert run(str(source), "--out", str(tmp_path / "b"), "--folds", "1") == 2
+
+
+def test_a_test_set_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, first, out = pictures(tmp_path / "in"), tmp_path / "first", tmp_path / "out"
+    thirds = ["--ratios", "train=0.4,val=0.3,test=0.3", "--no-similar"]
+    assert run(str(source), "--out", str(first), "--to", "coco", *thirds) == 0
+    test = {example.path.name for example in open_dataset(first, "test")}
+    again = ["--keep", "test", "--seed", "9", "--ratios", "train=0.6,val=0.4", "--no-similar"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run(str(first), "--out", str(out), *again, "--group-by", r"(v\d+)_") == 0
+    told = capsys.readouterr()
+    assert "test: 3 images, as it was" in told.out and "its splits (train, val)" in told.out
+    parts = {name: {e.path.name for e in open_dataset(out, name)} for name in splits(out)}
+    assert parts["test"] == test and not test & (parts["train"] | parts["val"])
+    assert sum(map(len, parts.values())) == 10
+    record = json.loads((out / "split.json").read_text())
+    assert {Path(file).name for file in record["files"]["test"]} == test
+    videos = {name.split("_")[0] for name in test}
+    torn = {name for name in parts["train"] | parts["val"] if name.split("_")[0] in videos}
+    assert torn and {Path(file).name for file in record["torn"]} == torn
+    assert f"warning: {len(torn)} images belong together" in told.err
+    assert run(str(first), "--out", str(tmp_path / "c"), "--keep", "train") == 2
+    assert "[split.name]" in capsys.readouterr().err
+    assert run(str(first), "--out", str(tmp_path / "c"), "--keep", "exam") == 4
+    assert "[dataset.split]" in capsys.readouterr().err
+    folds = ["--folds", "2", "--keep", "test", "--no-similar"]
+    assert run(str(first), "--out", str(tmp_path / "d"), *folds) == 0
+    assert splits(tmp_path / "d" / "fold-2") == ("train", "val", "test")

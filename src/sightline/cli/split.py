@@ -12,8 +12,12 @@ from sightline.cli.convert import IMAGES, SOURCE, say, write
 from sightline.cli.evaluate import ON_BAD
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sightline.data import Dataset
+    from sightline.data.checks import OnBad
     from sightline.data.division import Division
+    from sightline.data.held_out import HeldOut
 
 RATIOS = "Names of the splits and the part of the images each gets; they sum to 1."
 SIMILAR = "Keep images together that are the same or nearly, as a test image must be new."
@@ -26,6 +30,7 @@ FOLDS = (
     "For cross-validation, instead of --ratios: so many folders, fold-1 and so on, each with "
     "another part as val and all the rest as train."
 )
+KEEP = "Split of the source that stays as it is, as a test set may; the ratios divide the rest."
 ROWS = 100
 """Classes shown at most; `--json` and split.json have all of them."""
 
@@ -36,6 +41,9 @@ def split(
     ratios: Annotated[str | None, typer.Option(help=RATIOS, show_default=DEFAULT)] = None,
     folds: Annotated[
         int | None, typer.Option(min=2, max=1000, help=FOLDS, show_default=False)
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="SPLIT", help=KEEP, show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives another division.")] = 0,
     similar: Annotated[bool, typer.Option("--similar/--no-similar", help=SIMILAR)] = True,
@@ -68,34 +76,62 @@ def split(
     how = mode(on_bad, "--on-bad")
     parts = _parts(ratios, folds)
     check_ratios(parts)
-    to = _format(source, to, list(parts) if folds is None else ["train", "val"])
+    names = list(parts) if folds is None else ["train", "val"]
+    to = _format(source, to, names if keep is None else [*names, keep])
     check_output(out, [], overwrite=False)
     check_images(images)
     old = splits(source)
     dataset = gather(source, how)
-    division = divide_dataset(dataset, parts, seed, _groups(dataset, similar, group_by))
-    if folds is None:
-        _, losses = write(division.parts(), out, to, images)
-    else:
-        for name, pair in division.folds().items():
-            _, losses = write(pair, out / name, to, images)
+    groups = _groups(dataset, similar, group_by)
+    aside = None if keep is None else _aside(source, keep, how, dataset, groups)
+    rest = (dataset, groups) if aside is None else (aside.rest, aside.groups)
+    division = divide_dataset(rest[0], parts, seed, rest[1])
+    also = [] if aside is None else [aside.kept]
+    folders = {"": division.parts()} if folds is None else division.folds()
+    for name, parts_of in folders.items():
+        _, losses = write([*parts_of, *also], out / name, to, images)
     told: dict[str, Any] = {
         **division.to_json(),
         "similar": similar,
         "group_by": group_by,
+        "keep": keep,
         "source": {"name": dataset.name, "splits": old, "fingerprint": dataset.fingerprint()},
     }
-    write_json(out / "split.json", {**told, "files": division.files()}, indent=1)
+    files = {
+        **division.files(),
+        **{str(part.split): [part.file_name(e) for e in part] for part in also},
+    }
+    torn = [] if aside is None else aside.torn
+    write_json(out / "split.json", {**told, "torn": torn, "files": files}, indent=1)
     if as_json:
         answer = {"out": str(out), "format": to, **told, "losses": losses.to_json()}
         print(json.dumps(answer, allow_nan=False))
         return
-    if old:
-        print(f"its splits ({', '.join(old)}) were taken together and divided anew")
+    others = [name for name in old if aside is None or name != aside.kept.split]
+    if others:
+        print(f"its splits ({', '.join(others)}) were taken together and divided anew")
+    for part in also:
+        print(f"{part.split}: {len(part):,} images, as it was")
     _print(division)
     what = "" if folds is None else f"{folds} folds of "
     print(f"{what}{len(dataset):,} images in {out}, as {to}; how it was done: split.json")
     say(losses, to)
+
+
+def _aside(
+    source: Path, keep: str, on_bad: OnBad, dataset: Dataset, groups: Sequence[Sequence[int]]
+) -> HeldOut:
+    """The split that stays, under the name it has in the source."""
+    import warnings
+
+    from sightline.data import open_dataset
+    from sightline.data.held_out import hold_out
+    from sightline.errors import SightlineWarning
+
+    with warnings.catch_warnings():  # of the labels all was told when everything was read
+        warnings.simplefilter("ignore", SightlineWarning)
+        split = open_dataset(source, keep, on_bad=on_bad)
+    return hold_out(dataset, split, groups)
 
 
 def _parts(ratios: str | None, folds: int | None) -> dict[str, float]:
@@ -128,7 +164,7 @@ def ratios_of(text: str) -> dict[str, float]:
                 code="split.ratio",
                 hint="for instance --ratios train=0.8,val=0.1,test=0.1",
             ) from error
-        if name.casefold() in (known.casefold() for known in answer):
+        if name in answer:
             raise UsageError(
                 f"there are two splits {name!r}", code="split.name", hint="give each its own name"
             )

@@ -54,8 +54,14 @@ def plan(datasets: Sequence[Dataset]) -> list[Part]:
 
 
 def check_split_names(names: Sequence[str], to: str) -> None:
-    """UsageError `split.name` where a name cannot be a file's, or is none that YOLO knows."""
-    for name in names:
+    """UsageError `split.name` where a name stands twice, cannot be a file's, or is none that YOLO
+    knows.
+    """
+    for row, name in enumerate(names):
+        if name.casefold() in (other.casefold() for other in names[:row]):
+            raise UsageError(
+                f"there are two splits {name!r}", code="split.name", hint="give each its own name"
+            )
         if not NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} cannot be the name of a split",
