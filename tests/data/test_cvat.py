@@ -140,7 +140,7 @@ def test_a_drawing_that_is_none_costs_only_the_limbs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "code", "box"),
     [
-        (BOX.replace("/>", ' rotation="90"/>'), "box.rotated", (0.75, 10.75, 24.25, 25.75)),
+        (BOX.replace("/>", ' rotation="90"/>'), "box.turned", (0.75, 10.75, 24.25, 25.75)),
         (
             '<ellipse label="cat" cx="20" cy="20" rx="10" ry="5"/>',
             "shape.ellipse",
@@ -168,6 +168,15 @@ def test_other_shapes_become_the_box_around_them(
     np.testing.assert_allclose(dataset[0].objects.boxes[0], box, atol=1e-5)
     (told,) = dataset.repaired
     assert (told.code, told.pointer) == (code, "line 4")
+
+
+@pytest.mark.parametrize("tag", ["polyline", "points"])
+def test_what_encloses_nothing_is_left_out_and_told(tmp_path: Path, tag: str) -> None:
+    root = folder(tmp_path, page(BOX, f'<{tag} label="cat" points="1,1;2,2;3,3"/>'))
+    with pytest.warns(SightlineWarning, match=r"shape\.left_out"):
+        dataset = open_dataset(root)
+    assert len(dataset[0].objects) == 1
+    assert [fault.pointer for fault in dataset.repaired] == ["line 5"]
 
 
 def test_an_ellipse_is_a_mask(tmp_path: Path) -> None:
@@ -259,8 +268,6 @@ SHAPES = [
     ("box.degenerate", skeleton(point("nose"))),
     ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="0" ry="5"/>'),
     ("box.format", '<cuboid label="cat" xtl1="5"/>'),
-    ("shape.kind", '<polyline label="cat" points="1,1;2,2;3,3"/>'),
-    ("shape.kind", '<points label="cat" points="1,1;2,2;3,3"/>'),
     ("shape.kind", "<banana/>"),
 ]
 

@@ -4,23 +4,18 @@ Coordinates are hundredths of the image's sides. A rectangle may be turned, cloc
 first corner: its enclosing box is taken, and told. A region of several labels is an object of each.
 """
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sightline.data import brush, masks
 from sightline.data.checks import Box, Checks, check_box, is_number
+from sightline.data.outlines import ellipse, rectangle, turned
 from sightline.data.pages import NamedObject
 from sightline.data.records import Segment
 from sightline.data.segments import parse_ring
 from sightline.errors import AnnotationError
 from sightline.types import Size
-
-CORNERS = 64
-"""Corners of an ellipse's outline."""
 
 FAR = 1e6
 """Hundredths of a side, and degrees, that are not taken for a slip any more."""
@@ -151,14 +146,6 @@ def _numbers(value: dict[str, Any], keys: tuple[str, ...], code: str) -> list[fl
     return [float(number) for number in found if is_number(number)]
 
 
-def _turned(points: np.ndarray, centre: tuple[float, float], degrees: float) -> np.ndarray:
-    """Points (n, 2) about a centre, clockwise as seen on the screen."""
-    angle = math.radians(degrees)
-    cosine, sine = math.cos(angle), math.sin(angle)
-    x, y = (points - centre).T
-    return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1) + centre
-
-
 def _rectangle(value: dict[str, Any], size: Size) -> Box:
     height, width = size
     keys = ("x", "y", "width", "height", "rotation")
@@ -169,8 +156,7 @@ def _rectangle(value: dict[str, Any], size: Size) -> Box:
     if degrees % 360 == 0:
         return x1, y1, x2, y2
     check_sides((x1, y1, x2, y2))
-    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    corners = _turned(corners, (x1, y1), degrees)
+    corners = turned(rectangle(x1, y1, x2, y2), (x1, y1), degrees)
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     return float(left), float(top), float(right), float(bottom)
 
@@ -201,16 +187,9 @@ def _ellipse(value: dict[str, Any], size: Size) -> Segment:
     if not (0 < across <= 200 and 0 < down <= 200):
         message = f"{across:g} × {down:g} are no radii"
         raise AnnotationError(message, code="ellipse.radius")
-    turns = np.arange(CORNERS) * (2 * math.pi / CORNERS)
     centre = x / 100 * width, y / 100 * height
-    ring = np.stack(
-        [
-            centre[0] + across / 100 * width * np.cos(turns),
-            centre[1] + down / 100 * height * np.sin(turns),
-        ],
-        axis=1,
-    )
-    return parse_ring(_turned(ring, centre, degrees).ravel().tolist(), size)
+    ring = ellipse(centre, (across / 100 * width, down / 100 * height), degrees)
+    return parse_ring(ring.ravel().tolist(), size)
 
 
 def _brush(value: dict[str, Any], size: Size) -> Segment:

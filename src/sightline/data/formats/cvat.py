@@ -18,7 +18,7 @@ from sightline.data import masks
 from sightline.data.checks import Box, Checks, OnBad, check_box
 from sightline.data.coco_objects import Row, gather
 from sightline.data.formats.cvat_labels import Labels, read_labels
-from sightline.data.formats.cvat_shapes import Shape, parse_shape
+from sightline.data.formats.cvat_shapes import LEFT_OUT, Shape, parse_shape
 from sightline.data.reading import contained, is_file
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
 from sightline.data.upright import settle, upright
@@ -164,6 +164,10 @@ class _Reader:
         if node.tag == "tag":
             message = f"the tag {node.get('label')!r} belongs to the whole image; it is not read"
             self.checks.note("shape.tag", message, self.file, node.place)
+            return None
+        if node.tag in LEFT_OUT:
+            message = f"<{node.tag}> encloses nothing: left out"
+            self.checks.repair("shape.left_out", message, self.file, node.place)
             return None
         try:
             shape = parse_shape(node, self.points, size)

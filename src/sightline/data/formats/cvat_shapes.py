@@ -15,6 +15,7 @@ from numpy import ndarray
 from sightline.data import masks
 from sightline.data.checks import Box, parse_number, to_flag
 from sightline.data.coco_objects import parse_keypoints
+from sightline.data.outlines import CORNERS, ellipse, rectangle, turned
 from sightline.data.records import Polygons, Runs, Segment
 from sightline.data.segments import parse_ring
 from sightline.data.xml import Node
@@ -24,7 +25,6 @@ from sightline.types import Size
 CROWD, DIFFICULT = "is_crowd", "difficult"
 """Attributes of a shape that stand for our flags, as other tools call them."""
 
-ELLIPSE_CORNERS = 64
 CUBOID = [
     f"{axis}{corner}{face}" for face in "12" for corner in ("tl", "bl", "tr", "br") for axis in "xy"
 ]
@@ -51,7 +51,7 @@ class Shape:
 def parse_shape(node: Node, points: Sequence[str], size: Size) -> Shape:
     """A checked shape on an image of `size`; `points` are the names of a skeleton's points.
 
-    AnnotationError without a place: `shape.kind` for what is no object, `box.format`, those of
+    AnnotationError without a place: `shape.kind` for what is no shape, `box.format`, those of
     `parse_ring` and `parse_keypoints`, `keypoints.name`, `keypoints.twice`.
     """
     flags = {row.get("name"): to_flag(row.text) for row in node.each("attribute")}
@@ -73,7 +73,7 @@ def parse_shape(node: Node, points: Sequence[str], size: Size) -> Shape:
         box, segment, mends = BOXES[node.tag](node)
         return Shape(*head, box=box, segment=segment, mends=mends)
     raise AnnotationError(
-        f"<{node.tag}> is no object: it has no area",
+        f"<{node.tag[:40]}> is no shape of CVAT",
         code="shape.kind",
         hint="draw a box, a polygon, a mask or a skeleton",
     )
@@ -92,9 +92,9 @@ def _numbers(node: Node, names: Sequence[str]) -> list[float]:
     return values
 
 
-def _around(points: Sequence[tuple[float, float]]) -> Box:
-    xs, ys = zip(*points, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+def _around(points: Float[ndarray, "n 2"]) -> Box:
+    (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x1, y1, x2, y2
 
 
 def _turn(node: Node) -> float:
@@ -105,44 +105,34 @@ def _turn(node: Node) -> float:
 def _box(node: Node) -> Boxed:
     x1, y1, x2, y2 = _numbers(node, ("xtl", "ytl", "xbr", "ybr"))
     turn = _turn(node)
-    if turn % 360 == 0 or not (x2 > x1 and y2 > y1):
+    if turn % 360 == 0 or not (x2 > x1 and y2 > y1):  # turning would hide a side below zero
         return (x1, y1, x2, y2), None, ()
-    cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    x, y, w, h = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2
-    corners = [
-        (x + a * cosine - b * sine, y + a * sine + b * cosine) for a in (-w, w) for b in (-h, h)
-    ]
-    message = f"the box is turned by {turn:g} degrees; the upright one around it is taken"
-    return _around(corners), None, (("box.rotated", message),)
+    corners = turned(rectangle(x1, y1, x2, y2), ((x1 + x2) / 2, (y1 + y2) / 2), turn)
+    message = f"the box is turned by {turn:g} degrees: the upright one around it was taken"
+    return _around(corners), None, (("box.turned", message),)
 
 
 def _ellipse(node: Node) -> Boxed:
-    """An ellipse is a mask: a polygon of `ELLIPSE_CORNERS` corners on it, and the exact box."""
+    """An ellipse is a mask: a polygon of `CORNERS` corners on it, and the exact box around it."""
     x, y, rx, ry = _numbers(node, ("cx", "cy", "rx", "ry"))
     if rx <= 0 or ry <= 0:
         raise AnnotationError(f"the radii {rx:g} and {ry:g} enclose nothing", code="box.degenerate")
-    turn = math.radians(_turn(node))
-    angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
-    a, b = rx * np.cos(angles), ry * np.sin(angles)
-    ring = np.stack(
-        [x + a * math.cos(turn) - b * math.sin(turn), y + a * math.sin(turn) + b * math.cos(turn)],
-        axis=1,
-    )
+    ring, turn = ellipse((x, y), (rx, ry), _turn(node)), math.radians(_turn(node))
     w = math.hypot(rx * math.cos(turn), ry * math.sin(turn))
     h = math.hypot(rx * math.sin(turn), ry * math.cos(turn))
-    message = f"an ellipse is taken as a polygon of {ELLIPSE_CORNERS} corners"
+    message = f"an ellipse was taken as a polygon of {CORNERS} corners"
     return (x - w, y - h, x + w, y + h), Polygons((ring,)), (("shape.ellipse", message),)
 
 
 def _cuboid(node: Node) -> Boxed:
     values = _numbers(node, CUBOID)
-    box = _around(list(zip(values[::2], values[1::2], strict=True)))
-    return box, None, (("shape.cuboid", "a cuboid is taken as the box around it"),)
+    box = _around(np.array(values).reshape(-1, 2))
+    return box, None, (("shape.cuboid", "a cuboid was taken as the box around it"),)
 
 
 BOXES: dict[str, Callable[[Node], Boxed]] = {"box": _box, "ellipse": _ellipse, "cuboid": _cuboid}
-KINDS = (*BOXES, "polygon", "mask", "skeleton")
-"""The elements that are objects."""
+LEFT_OUT = ("polyline", "points")
+"""Shapes that enclose nothing."""
 
 
 def _pairs(node: Node, code: str = "polygon.format") -> list[float]:
