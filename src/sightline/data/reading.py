@@ -103,8 +103,9 @@ def parse_json(path: Path) -> tuple[Any, tuple[Fault, ...]]:
 def _check_room(path: Path) -> None:
     """ResourceError `resource.out_of_memory` for a file whose labels the memory cannot hold."""
     free = memory.available()
-    needed = MEMORY * path.stat().st_size if is_file(path) else 0
-    if free is not None and needed > free:
+    size = path.stat().st_size if is_file(path) else 0
+    needed = MEMORY * size
+    if size <= JSON_LIMIT and free is not None and needed > free:
         raise ResourceError(
             f"its labels take about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free",
             code="resource.out_of_memory",
