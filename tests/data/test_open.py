@@ -48,7 +48,7 @@ def test_what_is_forced_must_be_so(tmp_path: Path) -> None:
     root = both(tmp_path)
     with pytest.raises(UsageError) as usage:
         open_dataset(root, format="paper")
-    assert "coco, voc, yolo, csv" in str(usage.value)
+    assert ", ".join(SOURCES) in str(usage.value)
     with pytest.raises(DatasetError) as caught:
         open_dataset(root, format="coco")
     assert caught.value.code == "dataset.format"

@@ -10,6 +10,7 @@ import pytest
 from folders import draw, voc_folder, voc_object, voc_page
 from sightline.data import open_dataset
 from sightline.data.convert import convert
+from sightline.data.formats import FORMATS
 from sightline.data.formats.output import MARK, staged
 from sightline.errors import DatasetError, ResourceError
 
@@ -182,6 +183,12 @@ def test_names_are_refused_before_anything_is_written(tmp_path: Path) -> None:
 
     assert "spaces" in refused("voc", "cat", "a b.jpg")
     assert "XML" in refused("voc", "cat\x01")
-    assert "XML" in refused("voc", "cat\r")
-    for to in ("voc", "coco", "yolo", "csv"):
+    assert "XML" in refused("voc", "c\rat")
+    for to in ("voc", "yolo"):
+        assert "blank" in refused(to, "cat ")
+    for to in ("yolo", "labelme", "labelstudio"):
+        assert "hidden" in refused(to, "cat", ".a.jpg")
+    for to in FORMATS:
         assert "UTF-8" in refused(to, "cat\ud800")
+        assert "backslash" in refused(to, "cat", "a\\b.jpg")
+        assert "leads out" in refused(to, "cat", "C:a.jpg")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from sightline.cli.evaluate import ON_BAD
 
-SOURCE = "Folder of images and labels: COCO, Pascal VOC, YOLO or CSV, recognised by itself."
-TO = "Format to write: coco, voc, yolo or csv."
-FROM = "Format of the source, where a folder could be two: coco, voc, yolo or csv."
+KNOWN = "coco, voc, yolo, cvat, openimages, csv, labelme or labelstudio"
+SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
+TO = f"Format to write: {KNOWN}."
+FROM = f"Format of the source, where a folder could be two: {KNOWN}."
 OVERWRITE = "Replace the folder, if all in it was written by an earlier convert."
 IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
 
@@ -46,10 +48,15 @@ def convert(
 
     how = mode(on_bad, "--on-bad")
     names = (split,) if split is not None else (splits(source, source_format) or (None,))
-    datasets = [open_dataset(source, name, on_bad=how, format=source_format) for name in names]
-    count = len({example.path for dataset in datasets for example in dataset})
-    with bar(count, "images") as shown:
-        losses = write(datasets, out, to, images, strict, shown.to, overwrite)  # type: ignore[arg-type]
+    with TemporaryDirectory(prefix="sightline-") as folder:
+        unpack = None if images == "none" else Path(folder)  # for images inside label files
+        datasets = [
+            open_dataset(source, name, on_bad=how, format=source_format, unpack=unpack)
+            for name in names
+        ]
+        count = len({example.path for dataset in datasets for example in dataset})
+        with bar(count, "images") as shown:
+            losses = write(datasets, out, to, images, strict, shown.to, overwrite)  # type: ignore[arg-type]
     if as_json:
         answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}
         print(json.dumps(answer, allow_nan=False))

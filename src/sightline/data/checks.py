@@ -177,7 +177,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
         return False
 
 
-def parse_number(text: str | None) -> float | None:
+def to_number(text: str | None) -> float | None:
     """The finite number that a text is, in ASCII digits with a point; None for everything else.
 
     Python would take `1_000`, `infinity` and digits of other scripts, which are slips in a label
@@ -187,6 +187,11 @@ def parse_number(text: str | None) -> float | None:
         return None
     value = float(text)
     return value if math.isfinite(value) else None
+
+
+def to_flag(text: str | None) -> bool:
+    """Whether a text says yes: 1, true or yes."""
+    return (text or "").strip().lower() in ("1", "true", "yes")
 
 
 def check_box(box: Box, size: Size) -> tuple[Box, float]:

@@ -60,17 +60,26 @@ def _rows(objects: Objects, dataset: Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def _categories(dataset: Dataset) -> list[dict[str, Any]]:
-    """The classes; those whose objects have keypoints get the skeleton, limbs counted from 1."""
-    pointed: set[int] = set()
+def pointed(dataset: Dataset) -> set[int]:
+    """The classes of which some object has labelled keypoints."""
+    found: set[int] = set()
     for example in dataset:
         points = example.objects.keypoints
         if points is not None:
-            pointed.update(example.objects.labels[(points[..., 2] > 0).any(axis=1)].tolist())
+            found.update(example.objects.labels[(points[..., 2] > 0).any(axis=1)].tolist())
+    return found
+
+
+def _categories(dataset: Dataset) -> list[dict[str, Any]]:
+    """The classes; those whose objects have keypoints get the skeleton, limbs counted from 1.
+
+    Where no object has any, all classes get it: a split must not lose what the others have.
+    """
+    with_points = pointed(dataset)
     rows = []
     for label, (key, name) in enumerate(zip(dataset.category_ids, dataset.classes, strict=True)):
         row: dict[str, Any] = {"id": key, "name": name}
-        if dataset.skeleton is not None and (label in pointed or len(dataset.classes) == 1):
+        if dataset.skeleton is not None and (label in with_points or not with_points):
             row.update(_skeleton(dataset.skeleton))
         rows.append(row)
     return rows

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sightline.data.json_head import json_head
 from sightline.data.reading import contained, is_file, list_folder
 from sightline.errors import AnnotationError, DatasetError
 
@@ -41,10 +42,15 @@ def coco_files(root: Path) -> dict[str | None, Path]:
     if not found:
         found = {path.stem: path for path in files if path.stem in SPLITS}
     if not found:
-        single = next((path for name in SINGLE if (path := root / name).is_file()), None)
+        single = next((path for name in SINGLE if _is_single(path := root / name)), None)
         found = {} if single is None else {None: single}
     order = {name: i for i, name in enumerate(SPLITS)}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0] or "", 99), item[0])))
+
+
+def _is_single(path: Path) -> bool:
+    """Whether there is such a file; a list called `annotations.json` is another tool's."""
+    return path.is_file() and not (path.name == "annotations.json" and json_head(path).is_list)
 
 
 def image_folder(source: CocoSource, names: Sequence[str]) -> Path:

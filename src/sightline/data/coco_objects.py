@@ -78,7 +78,7 @@ def parse_row(
     at("/difficult", _flag, difficult or 0, "difficult", "1 for what figures are to pass over")
     keypoints = None
     if row.get("keypoints") is not None and place.points is not None:
-        keypoints = at("/keypoints", _keypoints, row["keypoints"], place.points, size)
+        keypoints = at("/keypoints", parse_keypoints, row["keypoints"], place.points, size)
     if keypoints is not None:
         labelled, said = int((keypoints[:, 2] > 0).sum()), row.get("num_keypoints")
         if said is not None and said != labelled:
@@ -155,8 +155,12 @@ def _area(value: Any, shape: tuple[Box, Segment | None], size: Size) -> float:
     return (x2 - x1) * (y2 - y1)
 
 
-def _keypoints(value: Any, points: int, size: Size) -> np.ndarray:
-    """x, y, visibility of each point; COCO's visibilities are 0, 1 and 2."""
+def parse_keypoints(value: Any, points: int, size: Size) -> np.ndarray:
+    """x, y, visibility of each point out of a list of numbers; the visibilities are 0, 1 and 2.
+
+    AnnotationError without a place: `keypoints.length`, `keypoints.not_finite`,
+    `keypoints.visibility`, `keypoints.outside`.
+    """
     if not isinstance(value, list) or len(value) != 3 * points:
         count = len(value) if isinstance(value, list) else "no list of"
         raise AnnotationError(
@@ -167,16 +171,14 @@ def _keypoints(value: Any, points: int, size: Size) -> np.ndarray:
     for i, number in enumerate(value):
         if not is_number(number):
             raise AnnotationError(
-                "a keypoint is no finite number",
+                f"keypoint {i // 3 + 1} is no finite number",
                 code="keypoints.not_finite",
-                pointer=f"/{i}",
                 hint="write 0, 0, 0 for a point that is not labelled",
             )
         if i % 3 == 2 and number not in (0, 1, 2):
             raise AnnotationError(
-                f"a keypoint's visibility is {str(number)[:40]}, not 0, 1 or 2",
+                f"the visibility of keypoint {i // 3 + 1} is {str(number)[:40]}, not 0, 1 or 2",
                 code="keypoints.visibility",
-                pointer=f"/{i}",
                 hint="0: not labelled, 1: hidden, 2: visible",
             )
     array = np.array(value, np.float64).reshape(points, 3)

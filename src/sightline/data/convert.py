@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sightline.data.formats import FORMATS, Losses, count
+from sightline.data.formats.names import check_readable
 from sightline.data.formats.output import check_output, staged
-from sightline.data.formats.plan import ImageMode, Part, place_image, plan
+from sightline.data.formats.plan import ImageMode, place_image, plan
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, UsageError
 
@@ -55,7 +56,7 @@ def convert(
             hint="leave --strict away, or choose a format that holds more",
         )
     parts = plan(apart)
-    _check_text(parts)
+    check_readable(parts)
     goal.check(parts)
     done = 0
     with staged(out) as stage:
@@ -91,24 +92,6 @@ def _apart(datasets: Sequence[Dataset]) -> list[Dataset]:
         seen |= paths
         answer.append(dataset)
     return answer
-
-
-def _check_text(parts: Sequence[Part]) -> None:
-    """DatasetError `convert.name` where a name is no Unicode: half a surrogate pair out of JSON, or
-    a file name in another encoding.
-    """
-    for part in parts:
-        points = () if part.dataset.skeleton is None else part.dataset.skeleton.points
-        for name in (*part.names, *part.dataset.classes, *points, part.split or ""):
-            try:
-                name.encode()
-            except UnicodeEncodeError as error:
-                raise DatasetError(
-                    f"the name {name!r} cannot be written as UTF-8",
-                    code="convert.name",
-                    path=part.dataset.root,
-                    hint="rename it",
-                ) from error
 
 
 def _check(datasets: Sequence[Dataset]) -> None:

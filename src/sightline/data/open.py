@@ -5,7 +5,11 @@
 | COCO | `annotations/instances_{split}.json`, or Roboflow's `_annotations.coco.json` |
 | Pascal VOC | `Annotations/*.xml`, with `ImageSets/Main/{split}.txt` and `JPEGImages/` |
 | YOLO | `data.yaml` that names the classes, with `images/` and `labels/` |
+| CVAT | `annotations.xml`, with `images/` |
+| OpenImages | `{split}-annotations-bbox.csv`, or any CSV with its header, with `images/` |
 | plain CSV | `labels.csv` or `annotations.csv`, with `images/` |
+| LabelMe | a JSON file with `shapes` for each image; folders of them are splits |
+| Label Studio | a JSON file with a list of tasks; `tasks_{split}.json` for splits |
 
 `sightline.data.sources` lists them. Splits are never guessed: without one, all images are taken;
 training takes "train", evaluation "val" (`default_split`). "val", "valid" and "validation" are one
@@ -14,6 +18,7 @@ split.
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sightline.data.checks import OnBad
@@ -33,19 +38,21 @@ def open_dataset(
     images: Path | str | None = None,
     on_bad: OnBad = "error",
     format: str | None = None,
+    unpack: Path | None = None,
 ) -> Dataset:
     """The labelled images of a folder, in any of the formats of `SOURCES`.
 
     `split` is one of `splits(folder)`; without it all of them are taken together. `annotations`
     names a label file and `images` its folder of images, where they are not in the usual places;
     `folder` may also be such a file itself. `format` says which of `SOURCES` it is, where that
-    cannot be seen or a folder is two things.
+    cannot be seen or a folder is two things. Images that stand inside their label file are written
+    below the folder `unpack`; without it they are faults.
 
     AnnotationError tells every fault of the labels, or with `on_bad="skip"` what is bad is dropped,
     counted in one warning and kept in `skipped`. DatasetError where the folder cannot be
     recognised, has no such split, or nothing in it. Every image's header is read, none is decoded.
     """
-    place = _entrance(Path(folder), annotations, images)
+    place = replace(_entrance(Path(folder), annotations, images), unpack=unpack)
     source = SOURCES[_recognise(place, format)]
     known = source.splits(place)
     free = source.any_split and place.file is not None

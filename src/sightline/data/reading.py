@@ -67,7 +67,7 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
         ) from error
 
 
-def parse_json(path: Path) -> tuple[Any, tuple[Fault, ...]]:
+def parse_json(path: Path, limit: int = JSON_LIMIT) -> tuple[Any, tuple[Fault, ...]]:
     """The data of a JSON file, and what of it is no JSON though it could be read: every key that
     stands twice in one object (`json.twice`; the last counts), NaN and Infinity (`json.constant`),
     integers of thousands of digits (`json.number`; read as infinite), each with pointer and line.
@@ -75,8 +75,8 @@ def parse_json(path: Path) -> tuple[Any, tuple[Fault, ...]]:
     AnnotationError where it cannot be read: those of `read_text`, `json.syntax` with line and
     column, `json.depth`. ResourceError for more than the memory holds, before anything is read.
     """
-    _check_room(path)
-    text = read_text(path, JSON_LIMIT)
+    _check_room(path, limit)
+    text = read_text(path, limit)
     try:
         data, odd = _loads(text)
     except json.JSONDecodeError as error:
@@ -100,12 +100,12 @@ def parse_json(path: Path) -> tuple[Any, tuple[Fault, ...]]:
     return data, tuple(Fault(f.code, f.message, str(path), f.pointer, f.hint) for f in found)
 
 
-def _check_room(path: Path) -> None:
+def _check_room(path: Path, limit: int) -> None:
     """ResourceError `resource.out_of_memory` for a file whose labels the memory cannot hold."""
     free = memory.available()
     size = path.stat().st_size if is_file(path) else 0
     needed = MEMORY * size
-    if size <= JSON_LIMIT and free is not None and needed > free:
+    if size <= limit and free is not None and needed > free:
         raise ResourceError(
             f"its labels take about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free",
             code="resource.out_of_memory",
@@ -151,9 +151,11 @@ def _integer(text: str) -> int | float:
     return -math.inf if text[0] == "-" else math.inf
 
 
-def read_json(path: Path) -> Any:
-    """The data of a JSON file; AnnotationError for all that `parse_json` raises or tells."""
-    data, faults = parse_json(path)
+def read_json(path: Path, limit: int = JSON_LIMIT) -> Any:
+    """The data of a JSON file of at most `limit` bytes; AnnotationError for all that `parse_json`
+    raises or tells.
+    """
+    data, faults = parse_json(path, limit)
     if faults:
         error = faults[0].error()
         error.faults = faults

@@ -47,11 +47,12 @@ def parse_segment(value: Any, size: Size) -> Segment | None:
             f"more than {RING_LIMIT:,} polygons in one mask", code="polygon.too_many", hint=FEWER
         )
     rings = []
-    for i, ring in enumerate(value):
+    for i, ring in enumerate(value, 1):
         try:
             rings.append(_ring(ring, size))
         except AnnotationError as error:
-            error.pointer = f"/{i}"
+            if len(value) > 1:
+                error.message = f"polygon {i}: {error.message}"
             raise
     return Polygons(tuple(rings))
 
@@ -89,6 +90,15 @@ def _ring(values: list[Any], size: Size) -> np.ndarray:
             hint="does it belong to another image, or to one of another size?",
         )
     return ring
+
+
+def parse_ring(values: list[Any], size: Size) -> Polygons:
+    """A mask of one polygon x, y, x, y, …; AnnotationError as in `parse_segment`."""
+    if len(values) > 2 * VERTEX_LIMIT:
+        raise AnnotationError(
+            f"more than {VERTEX_LIMIT:,} corners in one mask", code="polygon.too_many", hint=FEWER
+        )
+    return Polygons((_ring(values, size),))
 
 
 def _runs(value: dict[str, Any], size: Size) -> Runs:

@@ -10,8 +10,14 @@ from pathlib import Path
 from sightline.data.checks import OnBad
 from sightline.data.coco import read_coco
 from sightline.data.coco_layout import CocoSource, coco_files
+from sightline.data.formats.cvat import FILE as CVAT_FILE
+from sightline.data.formats.cvat import cvat_splits, is_cvat, read_cvat
+from sightline.data.formats.open_images import BoxFile, box_files, read_open_images
+from sightline.data.formats.open_images_rows import is_open_images
 from sightline.data.formats.plain_csv import find_csv, read_csv
 from sightline.data.json_head import json_head
+from sightline.data.label_studio import is_label_studio, read_label_studio, task_files
+from sightline.data.labelme import is_labelme, label_folders, read_labelme
 from sightline.data.reading import list_folder
 from sightline.data.records import Dataset
 from sightline.data.together import together
@@ -25,12 +31,14 @@ class Place:
     """Where a data set lies.
 
     `root` is its folder; `file` the label file, where the user named one, and `images` the folder
-    of images, where the user named that.
+    of images, where the user named that. Below `unpack` images that stand inside label files are
+    written; where it is None they are faults.
     """
 
     root: Path
     file: Path | None = None
     images: Path | None = None
+    unpack: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,42 @@ def _yaml(place: Place) -> Path:
     return place.file or find_yaml(place.root) or place.root / "data.yaml"
 
 
+def _cvat(place: Place) -> Path:
+    return place.file or place.root / CVAT_FILE
+
+
+def _open_images_splits(place: Place) -> tuple[str, ...]:
+    if place.file is not None:
+        return ()
+    return tuple(dict.fromkeys(file.split for file in box_files(place.root) if file.split))
+
+
+def _read_open_images(place: Place, split: str | None, on_bad: OnBad) -> Dataset:
+    files = [BoxFile.of(place.file)] if place.file is not None else box_files(place.root)
+    return read_open_images(files, (place.root, place.images), split, on_bad)
+
+
+def _has_csv(root: Path) -> bool:
+    file = find_csv(root)
+    return file is not None and not is_open_images(file)
+
+
+def _labelme_splits(place: Place) -> tuple[str, ...]:
+    if place.file is not None:
+        return ()
+    return tuple(name for name in label_folders(place.root) if name is not None)
+
+
+def _read_labelme(place: Place, split: str | None, on_bad: OnBad) -> Dataset:
+    return read_labelme(place.root, place.file or split, place.images, place.unpack, on_bad)
+
+
+def _label_studio_splits(place: Place) -> tuple[str, ...]:
+    if place.file is not None:
+        return ()
+    return tuple(name for name in task_files(place.root) if name is not None)
+
+
 SOURCES = {
     "coco": Source(
         title="COCO",
@@ -111,14 +155,48 @@ SOURCES = {
         splits=lambda place: yolo_splits(_yaml(place)),
         read=lambda place, split, on_bad: read_yolo(_yaml(place), split, on_bad),
     ),
+    "cvat": Source(
+        title="CVAT",
+        sign=CVAT_FILE,
+        found=lambda root: is_cvat(root / CVAT_FILE),
+        owns=is_cvat,
+        splits=lambda place: cvat_splits(_cvat(place)),
+        read=lambda place, split, on_bad: read_cvat(_cvat(place), split, on_bad, place.images),
+    ),
+    "openimages": Source(
+        title="OpenImages",
+        sign="train-annotations-bbox.csv",
+        found=lambda root: bool(box_files(root)),
+        owns=is_open_images,
+        splits=_open_images_splits,
+        read=_read_open_images,
+    ),
     "csv": Source(
         title="CSV",
         sign="labels.csv",
-        found=lambda root: find_csv(root) is not None,
+        found=_has_csv,
         owns=lambda file: file.suffix.lower() == ".csv",
         splits=lambda place: (),
         read=lambda place, split, on_bad: read_csv(
             place.file or find_csv(place.root) or place.root / "labels.csv", on_bad
+        ),
+    ),
+    "labelme": Source(
+        title="LabelMe",
+        sign="a JSON file with shapes for each image",
+        found=lambda root: bool(label_folders(root)),
+        owns=is_labelme,
+        splits=_labelme_splits,
+        read=_read_labelme,
+    ),
+    "labelstudio": Source(
+        title="Label Studio",
+        sign="a JSON file with a list of tasks",
+        found=lambda root: bool(task_files(root)),
+        owns=is_label_studio,
+        splits=_label_studio_splits,
+        read=lambda place, split, on_bad: read_label_studio(
+            place.root, place.file or split, place.images, on_bad
         ),
     ),
 }

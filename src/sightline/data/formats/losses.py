@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sightline.data import masks
-from sightline.data.records import Dataset, Objects, Polygons, Runs
+from sightline.data.records import Dataset, Objects, Polygons, Runs, Segment
 from sightline.types import Size
 
 KINDS = {
@@ -17,6 +17,7 @@ KINDS = {
     "masks": "objects whose mask is dropped; the box stays",
     "runs": "masks of run lengths that become outlines; the pixels stay",
     "parts": "masks of several parts that become one ring; the pixels stay",
+    "boxes": "objects whose box becomes the one around their mask",
     "keypoints": "objects whose keypoints are dropped",
     "outside": "keypoints outside their image, left out",
     "names": "names of keypoints",
@@ -30,6 +31,9 @@ KINDS = {
     "splits": "names of splits, or splits that are made of others (trainval)",
 }
 """Everything a format may hold or not, and what is said of it where it does not."""
+
+ROUNDING = 0.02
+"""Pixels that boxes may differ by without a word: label files have two decimals or more."""
 
 
 @dataclass
@@ -81,7 +85,7 @@ def count(datasets: Iterable[Dataset], holds: frozenset[str]) -> Losses:
     for kind in holds:
         found[kind] = 0
     if "masks" not in holds:
-        found["runs"] = found["parts"] = 0
+        found["runs"] = found["parts"] = found["boxes"] = 0
     if "keypoints" not in holds:
         found["names"] = found["outside"] = 0
     return losses
@@ -116,6 +120,7 @@ def _objects(found: Counter[str], objects: Objects, size: Size) -> None:
             found["masks"] += 1
             found["runs"] += isinstance(segment, Runs)
             found["parts"] += isinstance(segment, Polygons) and len(segment.rings) > 1
+            found["boxes"] += _moves(objects.boxes[i], segment, size)
     found["area"] += int((np.abs(plain - objects.area) > 1e-3 * np.maximum(plain, 1)).sum())
     if objects.keypoints is not None:
         found["keypoints"] += int((objects.keypoints[..., 2] > 0).any(axis=1).sum())
@@ -127,3 +132,10 @@ def outside(keypoints: np.ndarray, size: Size) -> np.ndarray:
     places = keypoints[..., :2]
     beyond = (places < 0) | (places > np.array([size[1], size[0]], np.float32))
     return np.asarray(beyond.any(axis=-1) & (keypoints[..., 2] > 0))
+
+
+def _moves(box: np.ndarray, segment: Segment, size: Size) -> bool:
+    """Whether the box around a mask, in its image, differs by more than rounding."""
+    height, width = size
+    around = np.clip(masks.box_of(segment, size), 0, [width, height] * 2)
+    return bool(np.abs(around - box).max() > ROUNDING)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from sightline.data.formats.losses import KINDS, keep, outside
 from sightline.data.formats.plain_csv import guarded
 from sightline.data.formats.plan import Part
 from sightline.data.records import Dataset, Example, Objects
-from sightline.errors import DatasetError
 from sightline.files import write_json, write_text
 from sightline.types import Size
 
@@ -26,9 +24,6 @@ YOLO_HOLDS = frozenset(
     ("masks", "keypoints", "names", "empty", "classes", "category_ids", "splits", "thin")
 )
 CSV_HOLDS = frozenset(("empty", "thin"))
-
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r")
-"""Characters that XML 1.0 has no way to write (§2.2), and the return, which its readers change."""
 
 HEADER = ("file", "width", "height", "label", "x1", "y1", "x2", "y2")
 
@@ -60,29 +55,6 @@ def write_voc_folder(parts: Sequence[Part], out: Path) -> None:
             write_text(listing, "".join(f"{stem}\n" for stem in stems))
 
 
-def check_voc(parts: Sequence[Part]) -> None:
-    """DatasetError `convert.name` for names that VOC's lists or XML cannot hold."""
-    for part in parts:
-        root = part.dataset.root
-        spaced = next((name for name in part.names if len(name.split()) > 1), None)
-        if part.split is not None and spaced is not None:
-            raise DatasetError(
-                f"VOC's list of the split {part.split!r} cannot hold the file name {spaced!r}: "
-                "it has spaces",
-                code="convert.name",
-                path=root,
-                hint="rename the image, or convert a data set without splits",
-            )
-        for name in (*part.names, *part.dataset.classes):
-            if NOT_XML.search(name):
-                raise DatasetError(
-                    f"XML cannot hold the characters of {name!r}",
-                    code="convert.name",
-                    path=root,
-                    hint="rename it, or choose another format",
-                )
-
-
 def _page(name: str, example: Example, dataset: Dataset) -> str:
     height, width = example.size
     objects = keep(example.objects, VOC_HOLDS)
@@ -108,20 +80,6 @@ def yolo_lacks(datasets: Sequence[Dataset]) -> frozenset[str]:
     """A line of YOLO holds keypoints or an outline: with a skeleton, the masks are lost."""
     posed = any(dataset.skeleton is not None for dataset in datasets)
     return frozenset(("masks",) if posed else ("keypoints", "names"))
-
-
-def check_yolo(parts: Sequence[Part]) -> None:
-    """DatasetError `convert.skeleton` where the splits have different keypoints: a data.yaml holds
-    one skeleton.
-    """
-    first = parts[0].dataset
-    if any(part.dataset.skeleton != first.skeleton for part in parts):
-        raise DatasetError(
-            "the splits have different keypoints",
-            code="convert.skeleton",
-            path=first.root,
-            hint="convert one split at a time with --split",
-        )
 
 
 def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:

@@ -1,0 +1,259 @@
+"""OpenImages' CSV: a row a box in `{split}-annotations-bbox.csv`, and the classes' display names.
+
+Columns are found by name, whatever their case: ImageID, LabelName, XMin, XMax, YMin, YMax (shares
+of the upright image), and IsGroupOf and Confidence where they are there; others are not read. An
+image is `ImageID` plus an image's ending, in `images/{split}`, `{split}`, `images` or beside the
+file. `class-descriptions*.csv` gives labels (`/m/01yrx`) their display names; without it, labels
+are names. The classes are those that any row of any split has, in the order of the descriptions:
+the official list has 601, and few data sets have them all.
+
+There are no rows for images without objects. They are the images of a split's own folder that no
+row names. Where splits share one folder, they belong to none of the splits.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sightline import images as pictures
+from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
+from sightline.data.formats.open_images_folders import Folders
+from sightline.data.formats.open_images_rows import (
+    ENDS,
+    Descriptions,
+    box_rows,
+    is_open_images,
+    read_descriptions,
+)
+from sightline.data.formats.plain_csv import unguarded
+from sightline.data.reading import contained, list_folder
+from sightline.data.records import Dataset, Example, Objects
+from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.types import Size
+
+SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
+SLACK = 1e-3
+"""By how much a share may leave 0 … 1: what tools lose in rounding."""
+
+
+@dataclass(frozen=True)
+class BoxFile:
+    """One file of boxes, and its split where its name tells one."""
+
+    path: Path
+    split: str | None
+
+    @classmethod
+    def of(cls, path: Path) -> "BoxFile":
+        """The file with the split that its name tells: `validation-annotations-bbox.csv`."""
+        match = SPLIT.fullmatch(path.stem)
+        return cls(path, None if match is None else match[1])
+
+
+@dataclass
+class _Page:
+    """An image, and label, box and whether a group of its objects."""
+
+    path: Path
+    size: Size
+    rows: list[tuple[str, Box, bool]] = field(default_factory=list)
+
+
+def box_files(root: Path) -> list[BoxFile]:
+    """The files of boxes of a folder and of its folder `annotations`, train first."""
+    paths = [*list_folder(root), *list_folder(root / "annotations")]
+    order = ("train", "val", "validation", "test")
+    files = [BoxFile.of(path) for path in paths if is_open_images(path)]
+    return sorted(files, key=lambda file: order.index(file.split) if file.split in order else 9)
+
+
+def read_open_images(
+    files: Sequence[BoxFile],
+    place: tuple[Path, Path | None],
+    split: str | None,
+    on_bad: OnBad = "error",
+) -> Dataset:
+    """The images of one split of the files, or of all where `split` is None. `place` is the data
+    set's folder, and that of the images where it is another.
+
+    AnnotationError with every fault and line; with `on_bad="skip"` bad rows and missing images are
+    dropped and told in `skipped`. Codes: `csv.syntax`, `csv.header`, `csv.columns`, `box.…` (with
+    `box.range` for shares outside 0 … 1 and `box.confidence`), `crowd`, `category.…`,
+    `annotation.category`, `image.…`, `file.…`.
+    """
+    root = place[0]
+    checks = Checks(on_bad)
+    reader = _Reader(read_descriptions(root), checks, Folders(*place))
+    for file in files:
+        reader.read(file, split is None or file.split == split)
+    index, classes = reader.descriptions.classes(reader.labels)
+    if not classes:
+        checks.finish()
+        raise DatasetError("no row names any object", code="dataset.empty", path=root)
+    pages = [*reader.pages.values(), *reader.unnamed(files, split)]
+    return Dataset(
+        examples=tuple(_example(page, index, root) for page in pages),
+        classes=classes,
+        category_ids=tuple(range(1, len(classes) + 1)),
+        skeleton=None,
+        name=root.name,
+        root=root,
+        split=split,
+        skipped=checks.finish(),
+        repaired=tuple(checks.repaired),
+        notes=tuple(checks.notes),
+    )
+
+
+def _example(page: _Page, index: dict[str, int], root: Path) -> Example:
+    objects = Objects.of([box for _, box, _ in page.rows], [index[row[0]] for row in page.rows])
+    objects.crowd[:] = np.array([group for *_, group in page.rows], bool)
+    inside = page.path.is_relative_to(root)
+    name = page.path.relative_to(root) if inside else Path(page.path.name)
+    return Example(page.path, name.with_suffix("").as_posix(), page.size, objects)
+
+
+@dataclass
+class _Reader:
+    """Reads the files one after the other; what is of no interest only for its labels."""
+
+    descriptions: Descriptions
+    checks: Checks
+    folders: Folders
+    labels: set[str] = field(default_factory=set)
+    named: dict[Path, set[str]] = field(default_factory=dict)
+    pages: dict[Path, _Page] = field(default_factory=dict)
+
+    def read(self, file: BoxFile, asked: bool) -> None:
+        """Read one file: its boxes if it is `asked` for, else labels and images alone."""
+        keys = self.named.setdefault(file.path, set())
+        found: dict[str, _Page | None] = {}
+        try:
+            for line, cells in box_rows(file.path):
+                try:
+                    if isinstance(cells, AnnotationError):
+                        raise cells
+                    key = unguarded(cells["imageid"])
+                    keys.add(key)
+                    if asked:
+                        self._take(cells, found, file, line)
+                    else:
+                        self.labels.add(self._label(cells))
+                except AnnotationError as error:
+                    if asked:
+                        self.checks.add_error(error, file.path, f"line {line}")
+        except AnnotationError as error:
+            if asked:
+                raise
+            self.checks.note(error.code, error.message, file.path, error.pointer)
+
+    def _take(
+        self, cells: dict[str, str], found: dict[str, _Page | None], file: BoxFile, line: int
+    ) -> None:
+        """Hand one row to its image; errors without a place."""
+        key, label = unguarded(cells["imageid"]), self._label(cells)
+        self.labels.add(label)  # whatever becomes of the row: other splits count it too
+        if key not in found:
+            found[key] = None  # an image that is refused is told once
+            found[key] = self._page(key, file)
+        page = found[key]
+        if page is None:
+            return
+        group = _group(cells)
+        box, excess = check_box(_corners(cells, page.size), page.size)
+        self.checks.clipped(excess, file.path, f"line {line}")
+        page.rows.append((label, box, group))
+
+    def _page(self, key: str, file: BoxFile) -> _Page:
+        path = self.folders.find(key, file.split)
+        if path in self.pages:
+            raise AnnotationError(
+                f"the image {key!r} stands in another file too", code="image.duplicate_file"
+            )
+        page = _Page(path, self._size(path))
+        self.pages[path] = page
+        return page
+
+    def _size(self, path: Path) -> Size:
+        try:
+            return pictures.read_size(path)
+        except ImageError as error:
+            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
+
+    def _label(self, cells: dict[str, str]) -> str:
+        label = unguarded(cells["labelname"])
+        if not label.strip():
+            raise AnnotationError("an object has no class", code="category.name")
+        if self.descriptions.path is not None and label not in self.descriptions.names:
+            raise AnnotationError(
+                f"there is no label {label[:80]!r}",
+                code="annotation.category",
+                hint=f"name it in {self.descriptions.path.name}",
+            )
+        return label
+
+    def unnamed(self, files: Sequence[BoxFile], split: str | None) -> list[_Page]:
+        """The images that no row names, of the splits' own folders; of the shared folder only where
+        nobody asks for one of several splits.
+        """
+        paths: list[Path] = []
+        for file in files:
+            if split is None or file.split == split:
+                for folder in self.folders.own(file.split):
+                    paths += self._others(folder, self.named[file.path])
+        shared = self.folders.shared()[:1]
+        if shared == [self.folders.root] and not any(p.parent == shared[0] for p in self.pages):
+            shared = []  # the images lie elsewhere: pictures beside the file are something else
+        every = set().union(*self.named.values())
+        rest = [path for place in shared for path in self._others(place, every)]
+        if split is None or len(files) == 1:
+            paths += rest
+        elif rest:
+            message = f"{len(rest)} images are named by no row: they belong to none of the splits"
+            self.checks.note("image.unlabelled", message, shared[0], None)
+        pages = []
+        for path in dict.fromkeys(paths):
+            try:
+                pages.append(_Page(path, self._size(contained(path.parent, path.name))))
+            except AnnotationError as error:
+                self.checks.add_error(error, path, None)
+        return pages
+
+    def _others(self, folder: Path, named: set[str]) -> list[Path]:
+        stems = self.folders.stems(folder)
+        return [path for stem, paths in stems.items() if stem not in named for path in paths]
+
+
+def _group(cells: dict[str, str]) -> bool:
+    """IsGroupOf, and the confidence looked at: 1, 0 or −1 for unknown."""
+    value = cells.get("isgroupof", "0").strip()
+    if value not in ("-1", "0", "1"):
+        raise AnnotationError(f"IsGroupOf is {value[:40]!r}, not 0 or 1", code="crowd")
+    confidence = to_number(cells.get("confidence", "1"))
+    if confidence is None or not 0 < confidence <= 1:
+        raise AnnotationError(
+            f"the confidence is {cells['confidence'][:40]!r}",
+            code="box.confidence",
+            hint="a box that somebody drew has 1; delete the row if there is nothing",
+        )
+    return value == "1"
+
+
+def _corners(cells: dict[str, str], size: Size) -> Box:
+    values = []
+    for end in ENDS:
+        value = to_number(cells[end])
+        if value is None:
+            raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format")
+        if not -SLACK <= value <= 1 + SLACK:
+            raise AnnotationError(
+                f"{end} is {value:g}, outside 0 … 1",
+                code="box.range",
+                hint="divide pixels by the image's size",
+            )
+        values.append(value)
+    height, width = size
+    return values[0] * width, values[1] * height, values[2] * width, values[3] * height

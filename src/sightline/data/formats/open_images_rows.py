@@ -1,0 +1,132 @@
+"""The CSV files of OpenImages: rows of boxes by the header's names, and descriptions of classes."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline.data.formats.plain_csv import unguarded
+from sightline.data.reading import list_folder, read_text
+from sightline.errors import AnnotationError
+
+ENDS = ("xmin", "ymin", "xmax", "ymax")
+NEEDED = ("imageid", "labelname", *ENDS)
+CSV_LIMIT = 512 << 20
+HEAD = 4096
+
+
+def is_open_images(file: Path) -> bool:
+    """Whether a file's header is that of OpenImages' boxes, whole or not."""
+    if file.suffix.lower() != ".csv":
+        return False
+    try:
+        with file.open("rb") as stream:
+            first = stream.read(HEAD).decode("utf-8-sig", "replace").splitlines()
+    except OSError:
+        return False
+    names = {cell.strip().strip('"').lower() for cell in (first or [""])[0].split(",")}
+    return {"imageid", "labelname"} <= names and bool(names & set(ENDS))
+
+
+def table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not blank, each with its line.
+
+    AnnotationError: those of `read_text`, `csv.syntax` with the line.
+    """
+    reader = csv.reader(io.StringIO(read_text(path, CSV_LIMIT), newline=""), strict=True)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise AnnotationError(
+            str(error), code="csv.syntax", path=path, pointer=f"line {reader.line_num}"
+        ) from error
+
+
+def box_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | AnnotationError]]:
+    """The rows of a file of boxes by column, the names in small letters, each with its line; an
+    error without a place for a row of another length.
+
+    AnnotationError: `csv.syntax`, and `csv.header` where a column is missing or stands twice.
+    """
+    columns: list[str] | None = None
+    for line, row in table(path):
+        if columns is None:
+            columns = [cell.strip().lower() for cell in row]
+            missing = [name for name in NEEDED if name not in columns]
+            if missing or len(set(columns)) < len(columns):
+                what = f"no column {missing[0]!r}" if missing else "a column twice"
+                raise AnnotationError(
+                    f"the header has {what}", code="csv.header", path=path, pointer=f"line {line}"
+                )
+        elif len(row) != len(columns):
+            message = f"{len(row)} columns, not {len(columns)}"
+            yield line, AnnotationError(message, code="csv.columns")
+        else:
+            yield line, dict(zip(columns, row, strict=True))
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """The display names of labels, in the file's order; `path` is None where there is no file."""
+
+    path: Path | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def classes(self, used: set[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+        """The class of each label that is used, and the classes' names.
+
+        AnnotationError `category.duplicate_name` where two of them have one name.
+        """
+        if self.path is None:
+            labels = sorted(used)
+            return {label: i for i, label in enumerate(labels)}, tuple(labels)
+        labels = [label for label in self.names if label in used]
+        seen: set[str] = set()
+        for label in labels:
+            if self.names[label] in seen:
+                raise AnnotationError(
+                    f"two labels are called {self.names[label]!r}",
+                    code="category.duplicate_name",
+                    path=self.path,
+                    pointer=f"line {self.lines[label]}",
+                )
+            seen.add(self.names[label])
+        names = tuple(self.names[label] for label in labels)
+        return {label: i for i, label in enumerate(labels)}, names
+
+
+def read_descriptions(root: Path) -> Descriptions:
+    """The display names of `class-descriptions*.csv`, in the folder or in its `annotations`; of
+    several files, one that has "boxable" in its name goes first.
+
+    AnnotationError: `csv.syntax`, `csv.columns`, `category.name`, `category.duplicate_id`.
+    """
+    found = [
+        path
+        for path in (*list_folder(root), *list_folder(root / "annotations"))
+        if "class-descriptions" in path.name and path.suffix.lower() == ".csv"
+    ]
+    if not found:
+        return Descriptions()
+    path = min(found, key=lambda path: "boxable" not in path.name)
+    answer = Descriptions(path)
+    for line, row in table(path):
+        if [cell.strip().lower() for cell in row] == ["labelname", "displayname"]:
+            continue
+        if len(row) != 2:
+            raise _refusal("csv.columns", f"{len(row)} columns, not 2", path, line)
+        label, name = map(unguarded, row)
+        if not label.strip() or not name.strip():
+            raise _refusal("category.name", "a label has no name", path, line)
+        if label in answer.names:
+            raise _refusal("category.duplicate_id", f"{label!r} stands twice", path, line)
+        answer.names[label], answer.lines[label] = name, line
+    return answer
+
+
+def _refusal(code: str, message: str, path: Path, line: int) -> AnnotationError:
+    return AnnotationError(message, code=code, path=path, pointer=f"line {line}")
