@@ -159,7 +159,7 @@ COCO = [
     _text("A34", "json.constant", "[10, 5", "[NaN, 5", "/annotations/0/bbox/0 (line 2:"),
     _annotation("A34", "polygon.outside", segmentation=[[1, 1, 5, 5, 10**400, 1]]),
     _annotation("A34", "polygon.outside", segmentation=[SQUARE, [1, 1, 5, 5, -1e9, 1]]),
-    _coco_case("A34", "polygon.not_finite", pointer="/annotations/0 (id 0)/segmentation/0",
+    _coco_case("A34", "polygon.not_finite", pointer="/annotations/0 (id 0)/segmentation",
                text=GOOD.replace('"bbox"', '"segmentation": [[1, 1, 5, 5, 1e999, 1]], "bbox"', 1)),
     _annotation("A35", "polygon.format", segmentation=[None]),
     _annotation("A35", "polygon.format", segmentation="mask"),

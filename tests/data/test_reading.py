@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from folders import draw
 from sightline import memory
-from sightline.data.checks import parse_number
+from sightline.data.checks import to_number
 from sightline.data.json_places import MOST, misplaced
 from sightline.data.reading import MEMORY, lines_of, parse_json, read_json
 from sightline.errors import AnnotationError, ResourceError
@@ -22,13 +22,13 @@ from sightline.errors import AnnotationError, ResourceError
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_number_is_read_as_python_writes_it(value: float) -> None:
-    assert parse_number(repr(value)) == value
-    assert parse_number(f" {value!r}\n") == value
+    assert to_number(repr(value)) == value
+    assert to_number(f" {value!r}\n") == value
 
 
 @given(st.text(max_size=8))
 def test_what_is_read_is_what_python_reads(text: str) -> None:
-    value = parse_number(text)
+    value = to_number(text)
     if value is not None:
         assert value == float(text) and math.isfinite(value) and text.isascii()
 
@@ -55,13 +55,13 @@ def test_what_is_read_is_what_python_reads(text: str) -> None:
 )
 def test_what_is_no_number(text: str) -> None:
     start = time.process_time()
-    assert parse_number(text) is None
+    assert to_number(text) is None
     assert time.process_time() - start < 0.1
 
 
 @pytest.mark.parametrize("text", ["5", "+5", "5.", ".5e1", "5E0", "0005", "\t5\r\n"])
 def test_what_is_a_number(text: str) -> None:
-    assert parse_number(text) == 5
+    assert to_number(text) == 5
 
 
 def test_lines_are_those_of_an_editor() -> None:

@@ -177,7 +177,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
         return False
 
 
-def parse_number(text: str | None) -> float | None:
+def to_number(text: str | None) -> float | None:
     """The finite number that a text is, in ASCII digits with a point; None for everything else.
 
     Python would take `1_000`, `infinity` and digits of other scripts, which are slips in a label

@@ -167,16 +167,14 @@ def parse_keypoints(value: Any, points: int, size: Size) -> np.ndarray:
     for i, number in enumerate(value):
         if not is_number(number):
             raise AnnotationError(
-                "a keypoint is no finite number",
+                f"keypoint {i // 3 + 1} is no finite number",
                 code="keypoints.not_finite",
-                pointer=f"/{i}",
                 hint="write 0, 0, 0 for a point that is not labelled",
             )
         if i % 3 == 2 and number not in (0, 1, 2):
             raise AnnotationError(
-                f"a keypoint's visibility is {str(number)[:40]}, not 0, 1 or 2",
+                f"the visibility of keypoint {i // 3 + 1} is {str(number)[:40]}, not 0, 1 or 2",
                 code="keypoints.visibility",
-                pointer=f"/{i}",
                 hint="0: not labelled, 1: hidden, 2: visible",
             )
     array = np.array(value, np.float64).reshape(points, 3)

@@ -75,7 +75,7 @@ def parse_json(path: Path, limit: int = JSON_LIMIT) -> tuple[Any, tuple[Fault, .
     AnnotationError where it cannot be read: those of `read_text`, `json.syntax` with line and
     column, `json.depth`. ResourceError for more than the memory holds, before anything is read.
     """
-    _check_room(path)
+    _check_room(path, limit)
     text = read_text(path, limit)
     try:
         data, odd = _loads(text)
@@ -100,11 +100,12 @@ def parse_json(path: Path, limit: int = JSON_LIMIT) -> tuple[Any, tuple[Fault, .
     return data, tuple(Fault(f.code, f.message, str(path), f.pointer, f.hint) for f in found)
 
 
-def _check_room(path: Path) -> None:
+def _check_room(path: Path, limit: int) -> None:
     """ResourceError `resource.out_of_memory` for a file whose labels the memory cannot hold."""
     free = memory.available()
-    needed = MEMORY * path.stat().st_size if is_file(path) else 0
-    if free is not None and needed > free:
+    size = path.stat().st_size if is_file(path) else 0
+    needed = MEMORY * size
+    if size <= limit and free is not None and needed > free:
         raise ResourceError(
             f"its labels take about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free",
             code="resource.out_of_memory",
@@ -151,9 +152,8 @@ def _integer(text: str) -> int | float:
 
 
 def read_json(path: Path, limit: int = JSON_LIMIT) -> Any:
-    """The data of a JSON file of at most `limit` bytes.
-
-    AnnotationError for all that `parse_json` raises or tells.
+    """The data of a JSON file of at most `limit` bytes; AnnotationError for all that `parse_json`
+    raises or tells.
     """
     data, faults = parse_json(path, limit)
     if faults:

@@ -47,11 +47,12 @@ def parse_segment(value: Any, size: Size) -> Segment | None:
             f"more than {RING_LIMIT:,} polygons in one mask", code="polygon.too_many", hint=FEWER
         )
     rings = []
-    for i, ring in enumerate(value):
+    for i, ring in enumerate(value, 1):
         try:
             rings.append(_ring(ring, size))
         except AnnotationError as error:
-            error.pointer = f"/{i}"
+            if len(value) > 1:
+                error.message = f"polygon {i}: {error.message}"
             raise
     return Polygons(tuple(rings))
 
@@ -95,7 +96,7 @@ def parse_ring(values: list[Any], size: Size) -> Polygons:
     """A mask of one polygon x, y, x, y, …; AnnotationError as in `parse_segment`."""
     if len(values) > 2 * VERTEX_LIMIT:
         raise AnnotationError(
-            f"more than {VERTEX_LIMIT:,} corners in one mask", code="polygon.too_many"
+            f"more than {VERTEX_LIMIT:,} corners in one mask", code="polygon.too_many", hint=FEWER
         )
     return Polygons((_ring(values, size),))
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightline.data.checks import Box, parse_number
+from sightline.data.checks import Box, to_flag, to_number
 from sightline.data.reading import contained
 from sightline.data.xml import Node, XmlLimits, read_xml
 from sightline.errors import AnnotationError
@@ -86,15 +86,15 @@ def _read_page(path: Path) -> Page:
         try:
             box, swapped = _corners(element)
             if name:
-                flag = (element.findtext("difficult") or "").strip().lower()
-                shapes.append(Shape(place, name, box, flag in ("1", "true", "yes"), swapped))
+                hard = to_flag(element.findtext("difficult"))
+                shapes.append(Shape(place, name, box, hard, swapped))
         except AnnotationError as error:
             errors.append(error)
         for fault in errors:
             fault.pointer = place
         faults += errors
     sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
-    numbers = [parse_number(side) or 0 for side in sides]
+    numbers = [to_number(side) or 0 for side in sides]
     size = None
     if all(n >= 1 and n == int(n) for n in numbers):
         size = (int(numbers[0]), int(numbers[1]))
@@ -111,7 +111,7 @@ def _corners(element: Node) -> tuple[Box, bool]:
     values = []
     for end in ("xmin", "ymin", "xmax", "ymax"):
         text = element.findtext(f"bndbox/{end}")
-        value = parse_number(text)
+        value = to_number(text)
         if value is None:
             hint = "write a number of pixels, with a point for the decimals"
             raise AnnotationError(f"{end} is {str(text)[:40]!r}", code="box.format", hint=hint)

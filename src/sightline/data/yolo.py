@@ -14,7 +14,7 @@ import numpy as np
 
 from sightline import images as pictures
 from sightline.data import masks
-from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.reading import (
     contained,
     is_file,
@@ -218,7 +218,7 @@ def _line(label: int, words: list[str], size: Size, pose: Pose | None) -> _Line:
     """What follows the class on a line; errors without a place."""
     values = []
     for number, word in enumerate(words[1:], 2):
-        value = parse_number(word)
+        value = to_number(word)
         if value is None:
             message = f"column {number}, {word[:40]!r}, is no finite number"
             raise AnnotationError(message, code="yolo.number", hint=NUMBERS)

@@ -180,7 +180,11 @@ def _entry(
         raise AnnotationError(
             f"the score {score!r} is no number between 0 and 1", code="result.score"
         )
-    segment = parse_segment(value.get("segmentation"), size)
+    try:
+        segment = parse_segment(value.get("segmentation"), size)
+    except AnnotationError as error:
+        error.pointer = f"/segmentation{error.pointer or ''}"
+        raise
     points = _keypoints(value.get("keypoints"), dataset)
     if value.get("bbox") is not None:
         box = _box(value["bbox"])

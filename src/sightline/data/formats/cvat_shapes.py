@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from sightline.data import masks
-from sightline.data.checks import Box, parse_number, to_flag
+from sightline.data.checks import Box, to_flag, to_number
 from sightline.data.coco_objects import parse_keypoints
 from sightline.data.outlines import CORNERS, ellipse, rectangle, turned
 from sightline.data.records import Polygons, Runs, Segment
@@ -85,7 +85,7 @@ Boxed = tuple[Box, Segment | None, tuple[tuple[str, str], ...]]
 def _numbers(node: Node, names: Sequence[str]) -> list[float]:
     values = []
     for name in names:
-        value = parse_number(node.get(name))
+        value = to_number(node.get(name))
         if value is None:
             raise AnnotationError(f"{name} is {str(node.get(name))[:40]!r}", code="box.format")
         values.append(value)
@@ -140,7 +140,7 @@ def _pairs(node: Node, code: str = "polygon.format") -> list[float]:
     values = []
     for pair in (node.get("points") or "").split(";"):
         words = pair.split(",")
-        numbers = [parse_number(word) for word in words]
+        numbers = [to_number(word) for word in words]
         if len(words) != 2 or numbers[0] is None or numbers[1] is None:
             raise AnnotationError(f"{pair[:40]!r} is no x,y", code=code)
         values += [numbers[0], numbers[1]]

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.formats.open_images_folders import Folders
 from sightline.data.formats.open_images_rows import (
     ENDS,
@@ -232,7 +232,7 @@ def _group(cells: dict[str, str]) -> bool:
     value = cells.get("isgroupof", "0").strip()
     if value not in ("-1", "0", "1"):
         raise AnnotationError(f"IsGroupOf is {value[:40]!r}, not 0 or 1", code="crowd")
-    confidence = parse_number(cells.get("confidence", "1"))
+    confidence = to_number(cells.get("confidence", "1"))
     if confidence is None or not 0 < confidence <= 1:
         raise AnnotationError(
             f"the confidence is {cells['confidence'][:40]!r}",
@@ -245,7 +245,7 @@ def _group(cells: dict[str, str]) -> bool:
 def _corners(cells: dict[str, str], size: Size) -> Box:
     values = []
     for end in ENDS:
-        value = parse_number(cells[end])
+        value = to_number(cells[end])
         if value is None:
             raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format")
         if not -SLACK <= value <= 1 + SLACK:

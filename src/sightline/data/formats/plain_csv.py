@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline import images as pictures
-from sightline.data.checks import Box, Checks, OnBad, check_box, parse_number
+from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.reading import contained, is_file, read_text
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
@@ -143,7 +143,7 @@ def unguarded(text: str) -> str:
 def _corners(cells: dict[str, str]) -> Box:
     values = []
     for end in ENDS:
-        value = parse_number(cells[end])
+        value = to_number(cells[end])
         if value is None:
             hint = "write a number of pixels, with a point for the decimals"
             raise AnnotationError(f"{end} is {cells[end][:40]!r}", code="box.format", hint=hint)
