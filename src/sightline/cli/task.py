@@ -18,7 +18,7 @@ Task = tuple["Dataset", "Dataset | None", "Recipe", dict[str, str]]
 
 BESIDE = (
     *("repro", "data", "out", "device", "workers", "resume", "accept_changes", "stop_after"),
-    *("dry_run", "as_json"),
+    *("dry_run", "as_json", "worker_timeout"),
 )
 """Options that go with --repro: they choose no other run."""
 
