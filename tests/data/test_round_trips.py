@@ -77,6 +77,7 @@ EXPECTED = {
     "keypoints": 1,
     "names": 3,
     "limbs": 2,
+    "points": 1,
     "area": 1,
     "ids": 1,
     "thin": 1,
@@ -88,7 +89,8 @@ EXPECTED = {
 """What a format that holds nothing of a kind, and all others, loses of `everything`."""
 
 ABOVE = {
-    "runs": "masks", "parts": "masks", "boxes": "masks", "names": "keypoints", "area": "crowd",
+    "runs": "masks", "parts": "masks", "boxes": "masks", "names": "keypoints", "points": "names",
+    "area": "crowd",
 }  # fmt: skip
 """Kinds that are not lost on their own where another is: that of the crowd goes with it."""
 
@@ -141,17 +143,15 @@ def _row(
     if segment is not None and moved:
         box = tuple(round(value, 2) for value in masks.box_of(segment, SIZE))
     pixels = "" if segment is None else masks.to_text(masks.encode(masks.rasterise(segment, SIZE)))
-    points = found.keypoints
-    seen = points is not None and bool((points[i, :, 2] > 0).any())
+    points = [] if found.keypoints is None else found.keypoints[i].round(2).tolist()
+    seen = sorted(point for point in points if point[2] > 0)
     return (
         dataset.classes[found.labels[i]],
         box,
         pixels if "masks" in holds else None,
         bool(found.crowd[i]) if "crowd" in holds else None,
         bool(found.difficult[i]) if "difficult" in holds else None,
-        points[i].round(2).tolist()
-        if seen and points is not None and "keypoints" in holds
-        else None,
+        seen if "keypoints" in holds else None,
         round(float(found.area[i])) if "area" in holds else None,
     )
 
