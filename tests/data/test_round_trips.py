@@ -13,6 +13,7 @@ from folders import draw
 from sightline.data import Dataset, Example, Objects, Polygons, Segment, masks, open_dataset, splits
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS, KINDS
+from sightline.data.pages import labelled
 from sightline.data.skeletons import skeleton
 from sightline.errors import DatasetError, SightlineWarning
 
@@ -190,6 +191,7 @@ REAL = {
     "pet_heads_yolo": ("yolo", "val", None),
     "coco": ("coco", "val", None),
     "coco masks": ("coco", "val", "annotations/person_masks_val.json"),
+    "coco keypoints": ("coco", "val", "annotations/person_keypoints_val.json"),
 }
 
 
@@ -235,8 +237,26 @@ def test_real_data_there_and_back(shared: Path, tmp_path: Path, name: str, to: s
     print(f"{name} → {to} → {origin}: {count} objects, largest error of a box {worst:g} pixels")
     assert worst <= 2e-3
     assert count > 20
-    if labels:
+    if "masks" in name:
         assert same_pixels(data, back) > 20
+    if "keypoints" in name:
+        assert same_keypoints(data, back) > 20
+
+
+def same_keypoints(first: Dataset, second: Dataset) -> int:
+    """How many objects have keypoints, each called and placed the same in both."""
+    count = 0
+    back = {example.path.name: example.objects for example in second}
+    for example in first:
+        mine, other = example.objects, back[example.path.name]
+        mine = mine[~mine.crowd]
+        for i in range(len(mine)):
+            one, two = labelled(mine, i, first), labelled(other, i, second)
+            assert one.keys() == two.keys()
+            for name, place in one.items():
+                np.testing.assert_allclose(two[name], place, atol=1e-3)
+            count += bool(one)
+    return count
 
 
 def same_pixels(first: Dataset, second: Dataset) -> int:
