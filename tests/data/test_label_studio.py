@@ -137,6 +137,12 @@ WRONG: dict[str, tuple[str, Any]] = {
 }
 
 
+def test_a_brush_of_a_gigantic_image_is_refused_before_memory_is_taken() -> None:
+    with pytest.raises(AnnotationError) as caught:
+        brush.decode(stream(total=2**32 - 4), (2**15, 2**15 - 1))
+    assert caught.value.code == "image.too_many_pixels"
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_faults_of_brushes(tmp_path: Path, name: str) -> None:
     code, values = WRONG[name]

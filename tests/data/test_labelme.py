@@ -295,6 +295,10 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
         "box.degenerate", AT,
         second([[0, 0], [3, 2]], "mask", mask=NOTHING),
     ),
+    "mask of a gigantic image": (
+        "image.too_many_pixels", AT,
+        second([[0, 0], [3, 2]], "mask", mask=ONES) | {"imageWidth": 8000, "imageHeight": 8000},
+    ),
     "no size": ("image.size", None, page(BOX, imageWidth="60")),
     "half a size": ("image.size", None, page(BOX, imageWidth=None)),
     "another size": ("image.size", None, page(BOX, imageWidth=61)),
