@@ -306,3 +306,12 @@ def test_roboflow_and_folders_that_are_not_found(tmp_path: Path) -> None:
             tmp_path / "x", annotations="annotations/instances_val.json", images="/nowhere"
         )
     assert caught.value.code == "dataset.images"
+
+
+def test_a_gigantic_image_is_refused_before_its_masks_are_drawn(tmp_path: Path) -> None:
+    labels = coco_labels()
+    labels["images"][0] |= {"width": 10**9, "height": 10**9}
+    labels["annotations"][0]["segmentation"] = [[1, 1, 9, 1, 9, 9]]
+    with pytest.raises(AnnotationError) as caught:
+        open_dataset(coco_folder(tmp_path, labels))
+    assert caught.value.code == "image.size"

@@ -137,6 +137,12 @@ WRONG: dict[str, tuple[str, Any]] = {
 }
 
 
+def test_a_brush_of_a_gigantic_image_is_refused_before_memory_is_taken() -> None:
+    with pytest.raises(AnnotationError) as caught:
+        brush.decode(stream(total=2**32 - 4), (2**15, 2**15 - 1))
+    assert caught.value.code == "image.too_many_pixels"
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_faults_of_brushes(tmp_path: Path, name: str) -> None:
     code, values = WRONG[name]
@@ -165,6 +171,44 @@ def test_what_is_no_region_is_told(tmp_path: Path) -> None:
     ]
     with pytest.warns(SightlineWarning, match=r"shape\.left_out × 4"):
         assert len(objects(tmp_path, *others, region())) == 1
+
+
+def point(name: Any, x: Any, y: float, parent: str = "r", **more: Any) -> dict[str, Any]:
+    labels = [name] if isinstance(name, str) else name
+    row = region("keypointlabels", labels, x=x, y=y, width=0.5)
+    return row | {"id": f"p{name}", "parentID": parent} | more
+
+
+def test_points_of_a_region_are_its_keypoints(tmp_path: Path) -> None:
+    draw(tmp_path / "b.png", SIZE)
+    other = [task(region(labels=["dog"]), point("tail", 1, 1), id=2, image="b.png")]
+    folder(tmp_path, other, "tasks_val.json")
+    hidden = {"meta": {"text": ["hidden"]}}
+    rows = [point("nose", 50, 25), region(), point("ear", 10, 10, **hidden)]
+    folder(tmp_path, [task(*rows)], "tasks_train.json")
+    train = open_dataset(tmp_path, "train")
+    assert train.skeleton is not None
+    assert train.skeleton.points == ("ear", "nose", "tail")
+    assert train[0].objects.keypoints is not None
+    assert train[0].objects.keypoints.tolist() == [[[6, 4, 1], [30, 10, 2], [0, 0, 0]]]
+
+
+POINT_FAULTS: dict[str, list[Any]] = {
+    "keypoints.twice": [point("nose", 1, 1), point("nose", 2, 2)],
+    "keypoints.outside": [point("nose", 900, 1)],
+    "keypoints.format": [point("nose", "1", 1)],
+    "category.name": [point([], 1, 1)],
+    "image.size": [point("nose", 1, 1, original_width=61)],
+}
+
+
+@pytest.mark.parametrize("code", POINT_FAULTS)
+def test_faults_of_keypoints(tmp_path: Path, code: str) -> None:
+    rows = POINT_FAULTS[code]
+    with pytest.raises(AnnotationError) as caught:
+        objects(tmp_path, region(), *rows)
+    assert caught.value.code == code
+    assert (caught.value.pointer or "").startswith(f"/0/annotations/0/result/{len(rows)}/")
 
 
 def annotation(x: float, **more: Any) -> dict[str, Any]:

@@ -132,6 +132,56 @@ def test_what_encloses_nothing_is_told(tmp_path: Path) -> None:
     assert [fault.pointer for fault in dataset.repaired] == [f"/shapes/{i}" for i in range(4)]
 
 
+def point(name: str, x: float, y: float, **more: Any) -> Any:
+    return shape(name, [[x, y]], "point", **more)
+
+
+def test_points_of_an_objects_group_are_its_keypoints(tmp_path: Path) -> None:
+    folder(tmp_path / "train", page(
+        shape("cat", [[1, 1], [30, 30]], group_id=1),
+        shape("cat", [[1, 1], [20, 20]], group_id=2),
+        point("nose", 5.5, 6, group_id=1),
+        point("left_ear", 9, 8, group_id=1, flags={"hidden": True}),
+        point("nose", 3, 4, group_id=2),
+    ))  # fmt: skip
+    folder(tmp_path / "val", page(
+        shape("dog", group_id=1), point("right_ear", 7, 7, group_id=1), imagePath="b.png",
+    ), "b")  # fmt: skip
+    train = open_dataset(tmp_path, "train")
+    assert train.skeleton is not None
+    assert train.skeleton.points == ("left_ear", "nose", "right_ear")
+    assert train.classes == ("cat", "dog")
+    assert train[0].objects.keypoints is not None
+    assert train[0].objects.keypoints.tolist() == [
+        [[9, 8, 1], [5.5, 6, 2], [0, 0, 0]],
+        [[0, 0, 0], [3, 4, 2], [0, 0, 0]],
+    ]
+    folder(tmp_path / "val", page(point("tail", 1, 1, group_id=3), imagePath="b.png"), "b")
+    with pytest.warns(SightlineWarning, match=r"shape\.left_out"):
+        open_dataset(tmp_path, "val")
+
+
+OWNER = shape(group_id=1)
+POINT_FAULTS = {
+    "keypoints.group": page(OWNER, shape("dog", group_id=1), point("nose", 5, 5, group_id=1)),
+    "keypoints.twice": page(OWNER, *[point("nose", 5, 5, group_id=1)] * 2),
+    "keypoints.outside": page(OWNER, point("nose", 1e9, 5, group_id=1)),
+    "keypoints.not_finite": page(OWNER, shape("nose", [["1", 5]], "point", group_id=1)),
+    "keypoints.format": page(OWNER, shape("nose", [], "point", group_id=1)),
+    "category.name": page(OWNER, point("", 1, 1, group_id=1)),
+    "shape.flags": page(OWNER, point("nose", 1, 1, group_id=1, flags=[1])),
+}
+
+
+@pytest.mark.parametrize("code", POINT_FAULTS)
+def test_faults_of_keypoints(tmp_path: Path, code: str) -> None:
+    labels = POINT_FAULTS[code]
+    with pytest.raises(AnnotationError) as caught:
+        open_dataset(folder(tmp_path, labels))
+    assert caught.value.code == code
+    assert (caught.value.pointer or "").startswith(f"/shapes/{len(labels['shapes']) - 1}/")
+
+
 def test_folders_below_are_splits_with_the_classes_of_all(tmp_path: Path) -> None:
     folder(tmp_path / "val", page(shape("dog"), imagePath="b.png"), "b")
     folder(tmp_path / "train", page(shape("cat")))
@@ -244,6 +294,10 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
     "empty mask": (
         "box.degenerate", AT,
         second([[0, 0], [3, 2]], "mask", mask=NOTHING),
+    ),
+    "mask of a gigantic image": (
+        "image.too_many_pixels", AT,
+        second([[0, 0], [3, 2]], "mask", mask=ONES) | {"imageWidth": 8000, "imageHeight": 8000},
     ),
     "no size": ("image.size", None, page(BOX, imageWidth="60")),
     "half a size": ("image.size", None, page(BOX, imageWidth=None)),

@@ -44,6 +44,12 @@ def test_a_folder_that_is_two_things_is_told_and_can_be_forced(tmp_path: Path) -
     assert splits(root, "voc") == ()
 
 
+def test_a_broken_file_of_another_format_does_not_count(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path)
+    (root / "other.yaml").write_bytes(b"\xff\xfe")
+    assert len(open_dataset(root)) == 2
+
+
 def test_what_is_forced_must_be_so(tmp_path: Path) -> None:
     root = both(tmp_path)
     with pytest.raises(UsageError) as usage:

@@ -13,6 +13,7 @@ from folders import draw
 from sightline.data import Dataset, Example, Objects, Polygons, Segment, masks, open_dataset, splits
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS, KINDS
+from sightline.data.pages import labelled
 from sightline.data.skeletons import skeleton
 from sightline.errors import DatasetError, SightlineWarning
 
@@ -48,7 +49,7 @@ def everything(root: Path) -> list[Dataset]:
         np.zeros((7, 3, 3), np.float32),
     )
     assert first.keypoints is not None
-    first.keypoints[4] = [[2, 3, 2], [4.5, 5, 1], [66, 5, 1]]  # the last lies outside
+    first.keypoints[4] = [[2, 3, 2], [66, 5, 1], [0, 0, 0]]  # the second lies outside
     first.area[:4] = [masks.area(segment, SIZE) for segment in first.segments[:4] if segment]  # type: ignore[index]
     first.area[6] = 77  # its own
     first.crowd[6], first.difficult[4] = True, True
@@ -78,6 +79,7 @@ EXPECTED = {
     "outside": 1,
     "names": 3,
     "limbs": 2,
+    "points": 1,
     "area": 1,
     "ids": 1,
     "thin": 1,
@@ -89,8 +91,8 @@ EXPECTED = {
 """What a format that holds nothing of a kind, and all others, loses of `everything`."""
 
 ABOVE = {
-    "runs": "masks", "parts": "masks", "boxes": "masks", "names": "keypoints", "area": "crowd",
-    "outside": "keypoints",
+    "runs": "masks", "parts": "masks", "boxes": "masks", "names": "keypoints", "points": "names",
+    "area": "crowd", "outside": "keypoints",
 }  # fmt: skip
 """Kinds that are not lost on their own where another is: that of the crowd goes with it."""
 
@@ -149,19 +151,18 @@ def _row(
     if segment is not None and moved:
         box = tuple(round(value, 2) for value in masks.box_of(segment, SIZE))
     pixels = "" if segment is None else masks.to_text(masks.encode(masks.rasterise(segment, SIZE)))
-    points = None if found.keypoints is None else found.keypoints.copy()
-    if points is not None and "outside" not in holds:
-        points[points[..., 0] > SIZE[1]] = 0
-    seen = points is not None and bool((points[i, :, 2] > 0).any())
+    places = None if found.keypoints is None else found.keypoints[i].copy()
+    if places is not None and "outside" not in holds:
+        places[places[:, 0] > SIZE[1]] = 0
+    points = [] if places is None else places.round(2).tolist()
+    seen = sorted(point for point in points if point[2] > 0)
     return (
         dataset.classes[found.labels[i]],
         box,
         pixels if "masks" in holds else None,
         bool(found.crowd[i]) if "crowd" in holds else None,
         bool(found.difficult[i]) if "difficult" in holds else None,
-        points[i].round(2).tolist()
-        if seen and points is not None and "keypoints" in holds
-        else None,
+        seen if "keypoints" in holds else None,
         round(float(found.area[i])) if "area" in holds else None,
     )
 
@@ -202,6 +203,7 @@ REAL = {
     "pet_heads_yolo": ("yolo", "val", None),
     "coco": ("coco", "val", None),
     "coco masks": ("coco", "val", "annotations/person_masks_val.json"),
+    "coco keypoints": ("coco", "val", "annotations/person_keypoints_val.json"),
 }
 
 
@@ -247,8 +249,26 @@ def test_real_data_there_and_back(shared: Path, tmp_path: Path, name: str, to: s
     print(f"{name} → {to} → {origin}: {count} objects, largest error of a box {worst:g} pixels")
     assert worst <= 2e-3
     assert count > 20
-    if labels:
+    if "masks" in name:
         assert same_pixels(data, back) > 20
+    if "keypoints" in name:
+        assert same_keypoints(data, back) > 20
+
+
+def same_keypoints(first: Dataset, second: Dataset) -> int:
+    """How many objects have keypoints, each called and placed the same in both."""
+    count = 0
+    back = {example.path.name: example.objects for example in second}
+    for example in first:
+        mine, other = example.objects, back[example.path.name]
+        mine = mine[~mine.crowd]
+        for i in range(len(mine)):
+            one, two = labelled(mine, i, first), labelled(other, i, second)
+            assert one.keys() == two.keys()
+            for name, place in one.items():
+                np.testing.assert_allclose(two[name], place, atol=1e-3)
+            count += bool(one)
+    return count
 
 
 def same_pixels(first: Dataset, second: Dataset) -> int:

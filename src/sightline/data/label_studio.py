@@ -10,7 +10,6 @@ A file `tasks_{split}.json` is a split; so is each of several files, called like
 classes are those of all files, sorted.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ from typing import Any
 from sightline.data.checks import Checks, OnBad
 from sightline.data.image_search import ImageSearch, address_parts
 from sightline.data.json_head import json_head
-from sightline.data.label_studio_regions import objects_of
-from sightline.data.pages import Page, class_names, image_size, to_dataset
+from sightline.data.label_studio_regions import POINTS, objects_of
+from sightline.data.pages import Names, Page, image_size, to_dataset
 from sightline.data.reading import is_image_name, read_json
 from sightline.data.records import Dataset
-from sightline.errors import AnnotationError, DatasetError
+from sightline.errors import AnnotationError
 
 SAMPLE = 20
 """JSON files of a folder that are looked into to recognise it."""
@@ -68,7 +67,7 @@ def read_label_studio(
     checks = Checks(on_bad)
     taken = _Taken(ImageSearch(root if images is None else images))
     split = which if isinstance(which, str) else None
-    names: set[str] = set()
+    names = Names()
     files = {None: which} if isinstance(which, Path) else task_files(root)
     for name, file in files.items():
         try:
@@ -77,16 +76,12 @@ def read_label_studio(
             checks.add_error(error, file, None)
             continue
         if split is not None and name != split:
-            names.update(_labels(tasks))
+            _name(tasks, names)
             continue
         for i, task in enumerate(tasks):
             _take(task, f"/{i}", taken, (checks, file))
     pages = list(taken.pages.values())
-    classes = tuple(sorted(names.union(class_names(pages))))
-    if not classes:
-        checks.finish()
-        raise DatasetError("no task has any object", code="dataset.empty", path=root)
-    return to_dataset(pages, classes, (root, split), checks)
+    return to_dataset(pages, names, (root, split), checks)
 
 
 def _tasks(file: Path) -> list[Any]:
@@ -96,16 +91,21 @@ def _tasks(file: Path) -> list[Any]:
     return tasks
 
 
-def _labels(tasks: list[Any]) -> Iterator[str]:
-    """The labels of tasks of another split, whatever else is in them."""
+def _name(tasks: list[Any], names: Names) -> None:
+    """Add what tasks of another split name, whatever else is in them."""
     for task in tasks:
         found, _, _ = _annotation(task) if isinstance(task, dict) else (None, 0, 0)
         rows = found.get("result") if found is not None else None
         for row in rows if isinstance(rows, list) else ():
             value = row.get("value") if isinstance(row, dict) else None
-            for key, names in value.items() if isinstance(value, dict) else ():
-                if key.endswith("labels") and key != "keypointlabels" and isinstance(names, list):
-                    yield from (n for n in names if isinstance(n, str) and n.strip())
+            for key, words in value.items() if isinstance(value, dict) else ():
+                if not key.endswith("labels") or not isinstance(words, list):
+                    continue
+                labels = {word for word in words if isinstance(word, str) and word.strip()}
+                if key != POINTS:
+                    names.classes |= labels
+                elif row.get("parentID") is not None:
+                    names.points |= labels
 
 
 def _annotation(task: dict[str, Any]) -> tuple[dict[str, Any] | None, int, int]:

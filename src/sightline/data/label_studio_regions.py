@@ -2,6 +2,8 @@
 
 Coordinates are hundredths of the image's sides. A rectangle may be turned, clockwise about its
 first corner: its enclosing box is taken, and told. A region of several labels is an object of each.
+Points whose `parentID` is a region's `id` are its keypoints; the text "hidden" in a point's `meta`
+says that it cannot be seen.
 """
 
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 from sightline.data import brush, masks
 from sightline.data.checks import Box, Checks, check_box, is_number
 from sightline.data.outlines import ellipse, rectangle, turned
-from sightline.data.pages import NamedObject
+from sightline.data.pages import NamedObject, Points, check_point
 from sightline.data.records import Segment
 from sightline.data.segments import parse_ring
 from sightline.errors import AnnotationError
@@ -22,6 +24,8 @@ FAR = 1e6
 
 DECIMALS = 9
 """Of a pixel: what shares lose beyond that would move corners across the lattice of masks."""
+
+POINTS = "keypointlabels"
 
 BARE = ("rectangle", "polygon", "ellipse", "brush")
 """Regions whose labels stand in an entry of their own, of the same id."""
@@ -39,12 +43,13 @@ def objects_of(
     """
     checks, file = report
     labelled = {_text(row, "id") for row in results if _text(row, "type") == "labels"}
+    points = _points(results, size, report, at)
     answer = []
     for i, row in enumerate(results):
         pointer = f"{at}/{i}"
         try:
             kind = _kind(row)
-            if kind in BARE and _text(row, "id") in labelled:
+            if (kind in BARE and _text(row, "id") in labelled) or _is_point(row, points):
                 continue
             value = row["value"] if isinstance(row.get("value"), dict) else {}
             shape = _shape(kind, value)
@@ -62,8 +67,52 @@ def objects_of(
         if segment is None and value.get("rotation", 0) % 360:
             message = "the rectangle is turned: the box around it was taken"
             checks.repair("box.turned", message, file, f"{pointer}/value/rotation")
-        answer += [NamedObject(name, box, segment) for name in names]
+        own = points.get(_text(row, "id"), {})
+        answer += [NamedObject(name, box, segment, points=own) for name in names]
     return answer
+
+
+def _is_point(row: dict[str, Any], parents: dict[str, Points]) -> bool:
+    """Whether a result is a keypoint of another region."""
+    return _text(row, "type") == POINTS and _text(row, "parentID") in parents
+
+
+def _points(
+    results: list[Any], size: Size, report: tuple[Checks, Path], at: str
+) -> dict[str, Points]:
+    """The keypoints of each region that encloses something, by its id; faults are told."""
+    checks, file = report
+    found: dict[str, Points] = {}
+    for row in results:
+        value = row.get("value") if isinstance(row, dict) else None
+        if isinstance(value, dict) and _text(row, "id") and _shape(_text(row, "type"), value):
+            found[_text(row, "id")] = {}
+    for i, row in enumerate(results):
+        if not isinstance(row, dict) or not _is_point(row, found):
+            continue
+        try:
+            value = row["value"] if isinstance(row.get("value"), dict) else {}
+            names = _names(POINTS, value)
+            _check_size(row, size)
+            x, y = _numbers(value, ("x", "y"), "keypoints")
+            place = check_point(
+                round(x / 100 * size[1], DECIMALS), round(y / 100 * size[0], DECIMALS), size
+            )
+            own = found[row["parentID"]]
+            if len(names) > 1 or names[0] in own:
+                message = f"a region has two points {names[-1]!r}, or a point two names"
+                raise AnnotationError(message, code="keypoints.twice", pointer="/value")
+            own[names[0]] = (*place, 1 if _is_hidden(row) else 2)
+        except AnnotationError as error:
+            error.pointer = error.pointer or "/value"
+            checks.add_error(error, file, f"{at}/{i}")
+    return found
+
+
+def _is_hidden(row: dict[str, Any]) -> bool:
+    meta = row.get("meta")
+    words = meta.get("text") if isinstance(meta, dict) else None
+    return isinstance(words, list) and "hidden" in words
 
 
 def _text(row: Any, key: str) -> str:

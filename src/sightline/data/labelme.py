@@ -2,8 +2,10 @@
 
 Polygons, rectangles and circles are objects (a circle becomes an outline of `CORNERS` corners), and
 so are masks, whose pixels count both ends. Shapes of one label with the same `group_id` are parts
-of one object. Lines and points enclose nothing: they are left out and told. `difficult` is a flag
-of that name. An `imagePath` may climb with ".." but not out of the data set's folder.
+of one object, and points of an object's group are its keypoints, called as they are labelled; a
+flag `hidden` says that one cannot be seen. Lines and other points enclose nothing: they are left
+out and told. `difficult` is a flag of that name. An `imagePath` may climb with ".." but not out of
+the data set's folder.
 
 JSON files in the folder itself, or in `annotations/` or `labels/`, are one data set; JSON files in
 other folders below it are a split each, called like the folder. The classes are those of all files,
@@ -18,11 +20,11 @@ from typing import Any
 from sightline.data.checks import Checks, OnBad
 from sightline.data.embedded import not_unpacked, unpack
 from sightline.data.json_head import json_head
-from sightline.data.labelme_shapes import objects_of
-from sightline.data.pages import Page, class_names, image_size, to_dataset
+from sightline.data.labelme_shapes import LEFT_OUT, objects_of
+from sightline.data.pages import Names, Page, image_size, to_dataset
 from sightline.data.reading import contained, is_file, read_json
 from sightline.data.records import Dataset
-from sightline.errors import AnnotationError, DatasetError
+from sightline.errors import AnnotationError
 
 JSON_LIMIT = 400 << 20
 """Bytes of one file: an embedded image of 256 MiB, and labels."""
@@ -89,14 +91,14 @@ def read_labelme(
     if isinstance(which, Path) and not which.is_relative_to(root):
         root = which.parent
     pages: list[Page] = []
-    names: set[str] = set()
+    names = Names()
     seen: set[Path] = set()
     for file, wanted in _listed(root, which):
         aside = checks if wanted else Checks("skip")
         try:
             data = _load(file)
             if not wanted:
-                names.update(_labels(data))
+                _name(data, names)
                 continue
             path = _image(data, file, (root, images, stage))
             if path.resolve() in seen:
@@ -110,11 +112,7 @@ def read_labelme(
         page = Page(path, key, size)
         page.objects += objects_of(data["shapes"], size, (checks, file))
         pages.append(page)
-    classes = tuple(sorted(names.union(class_names(pages))))
-    if not classes:
-        checks.finish()
-        raise DatasetError("no file names any object", code="dataset.empty", path=root)
-    return to_dataset(pages, classes, (root, split), checks)
+    return to_dataset(pages, names, (root, split), checks)
 
 
 def _listed(root: Path, which: Path | str | None) -> Iterator[tuple[Path, bool]]:
@@ -144,12 +142,17 @@ def _load(file: Path) -> dict[str, Any]:
     return data
 
 
-def _labels(data: dict[str, Any]) -> Iterator[str]:
-    """The class names of a file of another split."""
+def _name(data: dict[str, Any], names: Names) -> None:
+    """Add what a file of another split names."""
     for shape in data["shapes"]:
         label = shape.get("label") if isinstance(shape, dict) else None
-        if isinstance(label, str) and label.strip():
-            yield label
+        if not isinstance(label, str) or not label.strip():
+            continue
+        kind = shape.get("shape_type") or "polygon"
+        if kind == "point" and shape.get("group_id") is not None:
+            names.points.add(label)
+        elif kind not in LEFT_OUT:
+            names.classes.add(label)
 
 
 def _image(data: dict[str, Any], file: Path, places: tuple[Path, Path | None, Path | None]) -> Path:

@@ -11,7 +11,7 @@ from sightline import images as pictures
 from sightline.data import masks
 from sightline.data.checks import Box, Checks, check_box, is_number
 from sightline.data.embedded import decode
-from sightline.data.pages import NamedObject
+from sightline.data.pages import NamedObject, Points, check_point
 from sightline.data.records import Polygons, Runs, Segment
 from sightline.data.segments import parse_ring
 from sightline.errors import AnnotationError, ImageError
@@ -33,6 +33,7 @@ class _Object:
     def __init__(self, name: str, pointer: str) -> None:
         self.name, self.pointer = name, pointer
         self.parts: list[Outline] = []
+        self.points: Points = {}
         self.difficult = self.broken = False
 
 
@@ -43,19 +44,37 @@ def objects_of(shapes: list[Any], size: Size, report: tuple[Checks, Path]) -> li
     `polygon.…`, `circle.…`, `mask.…`.
     """
     checks, file = report
-    found: dict[object, _Object] = {}
+    found: dict[tuple[str | int, object], _Object] = {}
+    points: list[tuple[int, dict[str, Any]]] = []
     for i, shape in enumerate(shapes):
         pointer = f"/shapes/{i}"
         try:
             kind = _kind(shape)
-            if kind in LEFT_OUT:
+            if kind == "point" and shape.get("group_id") is not None:
+                points.append((i, shape))
+            elif kind in LEFT_OUT:
                 message = f"a {kind} encloses nothing: left out"
                 checks.repair("shape.left_out", message, file, pointer)
-                continue
-            one = found.setdefault(_group(shape, i), _Object(shape["label"], pointer))
-            _add(one, shape, kind, size)
+            else:
+                one = found.setdefault(_group(shape, i), _Object(shape["label"], pointer))
+                _add(one, shape, kind, size)
         except AnnotationError as error:
             checks.add_error(error, file, pointer)
+    for i, shape in points:
+        try:
+            if not _add_point(shape, found, size):
+                message = "a point of a group without an object: left out"
+                checks.repair("shape.left_out", message, file, f"/shapes/{i}")
+        except AnnotationError as error:
+            checks.add_error(error, file, f"/shapes/{i}")
+    return _finished(found, size, report)
+
+
+def _finished(
+    found: dict[tuple[str | int, object], _Object], size: Size, report: tuple[Checks, Path]
+) -> list[NamedObject]:
+    """The objects that are whole, with their boxes."""
+    checks, file = report
     answer = []
     for one in found.values():
         if one.broken:
@@ -68,7 +87,7 @@ def objects_of(shapes: list[Any], size: Size, report: tuple[Checks, Path]) -> li
             checks.add_error(error, file, f"{one.pointer}/points")
             continue
         checks.clipped(excess, file, f"{one.pointer}/points")
-        answer.append(NamedObject(one.name, box, segment, one.difficult))
+        answer.append(NamedObject(one.name, box, segment, one.difficult, one.points))
     return answer
 
 
@@ -77,12 +96,42 @@ def _add(one: _Object, shape: dict[str, Any], kind: str, size: Size) -> None:
     try:
         if not isinstance(shape.get("points"), list):
             raise AnnotationError("there is no list of points", code="polygon.format")
-        one.difficult |= _difficult(shape)
+        one.difficult |= _flag(shape, "difficult")
         one.parts.append(PARSERS[kind](shape, size))
     except AnnotationError as error:
         one.broken = True
         error.pointer = error.pointer or "/points"
         raise
+
+
+def _add_point(
+    shape: dict[str, Any], found: dict[tuple[str | int, object], _Object], size: Size
+) -> bool:
+    """A keypoint of the one object of its group; False where there is no such object."""
+    name, (_, group) = str(shape["label"]), _group(shape, -1)
+    owners = [one for key, one in found.items() if key[1] == group]
+    if len(owners) > 1:
+        raise AnnotationError(
+            f"the point {name!r} is of a group with {len(owners)} objects",
+            code="keypoints.group",
+            pointer="/group_id",
+            hint="give one object and its points a group of their own",
+        )
+    if owners and name in owners[0].points:
+        message = f"two points of one object are called {name!r}"
+        raise AnnotationError(message, code="keypoints.twice", pointer="/label")
+    seen = 1 if _flag(shape, "hidden") else 2
+    try:
+        if not isinstance(shape.get("points"), list):
+            raise AnnotationError("there is no list of points", code="keypoints.format")
+        ((x, y),) = _pairs(shape, (1,), "keypoints")
+        place = check_point(x, y, size)
+    except AnnotationError as error:
+        error.pointer = "/points"
+        raise
+    for one in owners:
+        one.points[name] = (*place, seen)
+    return bool(owners)
 
 
 def _united(parts: list[Outline], size: Size) -> Segment | None:
@@ -127,18 +176,20 @@ def _kind(shape: Any) -> str:
             hint=f"known: {', '.join((*PARSERS, *LEFT_OUT))}",
         )
     label = shape.get("label")
-    if kind not in LEFT_OUT and (not isinstance(label, str) or not label.strip()):
+    if (kind not in LEFT_OUT or shape.get("group_id") is not None) and (
+        not isinstance(label, str) or not label.strip()
+    ):
         raise AnnotationError(
             f"{str(label)[:80]!r} is no class name", code="category.name", pointer="/label"
         )
     return kind
 
 
-def _group(shape: dict[str, Any], i: int) -> object:
+def _group(shape: dict[str, Any], i: int) -> tuple[str | int, object]:
     """What shapes of one object have in common; a shape without a group stands alone."""
     group = shape.get("group_id")
     if group is None:
-        return i
+        return i, None
     if type(group) is not int and not isinstance(group, str):
         raise AnnotationError(
             f"{str(group)[:40]!r} is no group", code="shape.group", pointer="/group_id"
@@ -146,12 +197,12 @@ def _group(shape: dict[str, Any], i: int) -> object:
     return shape["label"], group
 
 
-def _difficult(shape: dict[str, Any]) -> bool:
-    """Whether a flag, or a key of the shape itself, says "difficult"."""
+def _flag(shape: dict[str, Any], name: str) -> bool:
+    """Whether a flag, or a key of the shape itself, is set."""
     flags = shape.get("flags") or {}
     if not isinstance(flags, dict):
         raise AnnotationError("flags is no JSON object", code="shape.flags", pointer="/flags")
-    return flags.get("difficult") is True or shape.get("difficult") is True
+    return flags.get(name) is True or shape.get(name) is True
 
 
 def _pairs(shape: dict[str, Any], counts: tuple[int, ...], code: str) -> list[tuple[float, float]]:

@@ -22,6 +22,7 @@ KINDS = {
     "outside": "keypoints outside their image, left out",
     "names": "names of keypoints",
     "limbs": "limbs of the skeleton",
+    "points": "keypoints of the skeleton that no object has",
     "area": "objects whose area is not that of mask or box",
     "ids": "objects whose own id is not kept; they are counted anew",
     "thin": "objects left out: no side of more than one pixel",
@@ -63,6 +64,7 @@ def count(datasets: Iterable[Dataset], holds: frozenset[str]) -> Losses:
     losses = Losses()
     found = losses.counts
     used: set[int] = set()
+    seen: set[int] = set()
     classes: tuple[str, ...] = ()
     for dataset in datasets:
         classes = dataset.classes
@@ -75,6 +77,8 @@ def count(datasets: Iterable[Dataset], holds: frozenset[str]) -> Losses:
         for example in dataset:
             kept = keep(example.objects, holds)
             used.update(kept.labels.tolist())
+            if kept.keypoints is not None:
+                seen.update(np.flatnonzero((kept.keypoints[..., 2] > 0).any(axis=0)).tolist())
             own = example.objects.ids
             found["ids"] += int((own != np.arange(1, len(own) + 1)).sum())
             found["crowd"] += int(example.objects.crowd.sum())
@@ -82,12 +86,15 @@ def count(datasets: Iterable[Dataset], holds: frozenset[str]) -> Losses:
             found["thin"] += int(thin(example.objects).sum())
             _objects(found, kept, example.size)
     found["classes"] = len(classes) - len(used)
+    found["points"] = found["names"] - len(seen)
     for kind in holds:
         found[kind] = 0
     if "masks" not in holds:
         found["runs"] = found["parts"] = found["boxes"] = 0
     if "keypoints" not in holds:
         found["names"] = found["outside"] = 0
+    if not {"keypoints", "names"} <= holds:  # then they have no names to be known by
+        found["points"] = 0
     return losses
 
 

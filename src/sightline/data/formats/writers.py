@@ -21,7 +21,7 @@ from sightline.types import Size
 COCO_HOLDS = frozenset(KINDS) - {"ids"}
 VOC_HOLDS = frozenset(("difficult", "empty", "splits"))
 YOLO_HOLDS = frozenset(
-    ("masks", "keypoints", "names", "empty", "classes", "category_ids", "splits", "thin")
+    ("masks", "keypoints", "names", "points", "empty", "classes", "category_ids", "splits", "thin")
 )
 CSV_HOLDS = frozenset(("empty", "thin"))
 
@@ -79,7 +79,7 @@ def _page(name: str, example: Example, dataset: Dataset) -> str:
 def yolo_lacks(datasets: Sequence[Dataset]) -> frozenset[str]:
     """A line of YOLO holds keypoints or an outline: with a skeleton, the masks are lost."""
     posed = any(dataset.skeleton is not None for dataset in datasets)
-    return frozenset(("masks",) if posed else ("keypoints", "names"))
+    return frozenset(("masks",) if posed else ("keypoints", "names", "points"))
 
 
 def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
