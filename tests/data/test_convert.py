@@ -263,3 +263,25 @@ def test_a_box_that_leaves_its_image_is_cut_and_told(tmp_path: Path) -> None:
     assert dataset[0].objects.boxes.tolist() == [[50, 5, 60, 30]]
     (told,) = dataset.repaired
     assert (told.code, told.pointer) == ("box.clipped", "line 2")
+
+
+def test_splits_get_the_names_that_yolo_looks_for(tmp_path: Path) -> None:
+    root = voc_folder(tmp_path / "in", **{s: voc_page(filename=f"{s}.jpg") for s in "abc"})
+    page = voc_page(voc_object("cat", (10, 5, 30, 20)), filename="a.jpg")
+    (root / "Annotations" / "a.xml").write_text(page)
+    lists = root / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    for name, stem in (("train2017", "a"), ("valid", "b"), ("test-dev", "c")):
+        (lists / f"{name}.txt").write_text(f"{stem}\n")
+    out = tmp_path / "out"
+    convert([open_dataset(root, name) for name in splits(root)], out, "yolo")
+    assert sorted(splits(out)) == ["test", "train", "val"]
+    assert [e.path.name for e in open_dataset(out, "val")] == ["b.jpg"]
+    for name in ("validation", "shelf"):
+        (lists / f"{name}.txt").write_text("c\n")
+        (lists / "test-dev.txt").unlink(missing_ok=True)
+        parts = [open_dataset(root, split) for split in ("valid", name)]
+        with pytest.raises(DatasetError, match=f"no place for the split '{name}'") as caught:
+            convert(parts, tmp_path / name, "yolo")
+        assert caught.value.code == "convert.name"
+        assert not (tmp_path / name).exists()

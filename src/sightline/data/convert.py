@@ -7,7 +7,7 @@ from typing import get_args
 from sightline.data.formats import FORMATS, Losses, count
 from sightline.data.formats.names import check_readable
 from sightline.data.formats.output import check_output, staged
-from sightline.data.formats.plan import ImageMode, place_image, plan
+from sightline.data.formats.plan import ImageMode, as_yolo_calls_them, place_image, plan
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, UsageError
 
@@ -54,13 +54,14 @@ def convert(
             hint="leave --strict away, or choose a format that holds more",
         )
     parts = plan(apart)
+    if to == "yolo":
+        parts = as_yolo_calls_them(parts)
     check_readable(parts)
     goal.check(parts)
     done = 0
     with staged(out) as stage:
         for part in parts:
-            split = part.split or ("train" if to == "yolo" else "")
-            folder = stage / goal.images.format(split=split)
+            folder = stage / goal.images.format(split=part.split or "")
             for name, example in part.pairs():
                 place_image(example.path, folder / name, images)
                 done += 1

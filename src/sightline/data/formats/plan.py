@@ -4,13 +4,13 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from sightline.data.records import Dataset, Example
 from sightline.data.yolo_yaml import SPLITS as YOLO_SPLITS
-from sightline.errors import UsageError
+from sightline.errors import DatasetError, UsageError
 from sightline.files import atomic_write, make_folder, refuse
 
 ImageMode = Literal["copy", "link", "none"]
@@ -51,6 +51,29 @@ def plan(datasets: Sequence[Dataset]) -> list[Part]:
             names.append(name + end)
         parts.append(Part(dataset.split, dataset, tuple(names)))
     return parts
+
+
+def as_yolo_calls_them(parts: Sequence[Part]) -> list[Part]:
+    """The parts with YOLO's own names of splits, the only ones that its readers look for: train2017
+    is train, valid is val, no split at all is train.
+
+    DatasetError `convert.name` where a split is none of these, or two are the same.
+    """
+    found: dict[str, Part] = {}
+    for part in parts:
+        old = "train" if part.split is None else part.split
+        name = next((known for known in YOLO_SPLITS if old.lower().startswith(known)), None)
+        if name is None or name in found:
+            twice = "" if name is None else f" beside {found[name].split!r}"
+            raise DatasetError(
+                f"YOLO has no place for the split {old!r}{twice}",
+                code="convert.name",
+                path=part.dataset.root,
+                hint=f"its splits are {', '.join(YOLO_SPLITS)}: convert one with --split, "
+                "or divide anew with sightline split",
+            )
+        found[name] = replace(part, split=name)
+    return list(found.values())
 
 
 def check_split_names(names: Sequence[str], to: str) -> None:

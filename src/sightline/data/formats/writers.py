@@ -95,11 +95,11 @@ def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
     ids = first.category_ids if fine else tuple(range(len(first.classes)))
     points = None if first.skeleton is None else len(first.skeleton.points)
     for part in parts:
-        folder = out / "labels" / (part.split or "train")
+        folder = out / "labels" / str(part.split)
         for name, example in part.pairs():
             text = "".join(f"{line}\n" for line in _lines(example, ids, points))
             write_text(folder / f"{name.removesuffix(Path(name).suffix)}.txt", text)
-    splits = {part.split or "train": f"images/{part.split or 'train'}" for part in parts}
+    splits = {str(part.split): f"images/{part.split}" for part in parts}
     config: dict[str, Any] = {"path": ".", **splits}
     config["names"] = dict(zip(ids, first.classes, strict=True))
     if first.skeleton is not None:
