@@ -4,16 +4,14 @@ Labels get ids of their own, `/own/1` and so on: they are no entries of OpenImag
 record of a data set does not know (occluded, truncated, drawn, seen from inside) is −1, "unknown".
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sightline.data.formats.losses import keep
 from sightline.data.formats.open_images import BoxFile
-from sightline.data.formats.plain_csv import guarded
+from sightline.data.formats.plain_csv import guarded, to_csv
 from sightline.data.formats.plan import Part
 from sightline.data.reading import is_image_name
 from sightline.data.records import Example
@@ -52,21 +50,15 @@ def _file(out: Path, split: str | None) -> Path:
     return out / ("annotations-bbox.csv" if split is None else f"{split}-annotations-bbox.csv")
 
 
-def _table(rows: Iterable[Sequence[object]]) -> str:
-    file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    return file.getvalue()
-
-
 def write_open_images_folder(parts: Sequence[Part], out: Path) -> None:
     """`{split}-annotations-bbox.csv` and `class-descriptions-boxable.csv`, the images in
     `images/{split}`.
     """
     for part in parts:
         rows = [row for name, example in part.pairs() for row in _rows(name, example)]
-        write_text(_file(out, part.split), _table([HEADER, *rows]))
+        write_text(_file(out, part.split), to_csv([HEADER, *rows]))
     names = [(_label(i), guarded(name)) for i, name in enumerate(parts[0].dataset.classes)]
-    write_text(out / "class-descriptions-boxable.csv", _table(names))
+    write_text(out / "class-descriptions-boxable.csv", to_csv(names))
 
 
 def _label(index: int) -> str:

@@ -9,6 +9,7 @@ are sorted by name.
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,6 +134,18 @@ def _take(
 def guarded(text: str) -> str:
     """Text that a spreadsheet will not run: a quote before = + - @, tab, return and the quote."""
     return f"'{text}" if text.startswith(GUARDED) else text
+
+
+def to_csv(rows: Iterable[Sequence[object]]) -> str:
+    """The text of a table, a line a row; a return inside of a cell is quoted like a line's end,
+    which Python does only where it ends lines.
+    """
+    lines = []
+    for row in rows:
+        file = io.StringIO(newline="")
+        csv.writer(file, lineterminator="\r\n").writerow(row)
+        lines.append(file.getvalue().removesuffix("\r\n"))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def unguarded(text: str) -> str:

@@ -1,7 +1,5 @@
 """COCO, Pascal VOC, YOLO and plain CSV, written; each takes all splits of one conversion."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 from sightline.data.coco_export import to_coco
 from sightline.data.contours import one_ring
 from sightline.data.formats.losses import KINDS, keep, outside
-from sightline.data.formats.plain_csv import guarded
+from sightline.data.formats.plain_csv import guarded, to_csv
 from sightline.data.formats.plan import Part
 from sightline.data.records import Dataset, Example, Objects
 from sightline.files import write_json, write_text
@@ -148,17 +146,15 @@ def _points(objects: Objects, row: int, points: int, size: Size) -> list[str]:
 
 def write_csv_folder(parts: Sequence[Part], out: Path) -> None:
     """`labels.csv`, one row an object, images in `images`; an image without any has empty cells."""
-    file = io.StringIO(newline="")
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow(HEADER)
+    rows: list[tuple[object, ...]] = [HEADER]
     for part in parts:
         for name, example in part.pairs():
             height, width = example.size
             objects = keep(example.objects, CSV_HOLDS)
             head = (guarded(name), width, height)
             if not len(objects):
-                table.writerow((*head, "", "", "", "", ""))
+                rows.append((*head, "", "", "", "", ""))
             for box, label in zip(objects.boxes, objects.labels, strict=True):
                 name_of = guarded(part.dataset.classes[label])
-                table.writerow((*head, name_of, *(number(v) for v in box)))
-    write_text(out / "labels.csv", file.getvalue())
+                rows.append((*head, name_of, *(number(v) for v in box)))
+    write_text(out / "labels.csv", to_csv(rows))
