@@ -7,6 +7,8 @@ was given. Messages are numbers and bytes: nothing that came from another proces
 from __future__ import annotations
 
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +18,7 @@ from sightline.errors import ResourceError, SightlineError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 
@@ -100,13 +103,17 @@ def together(cuda: bool = False, timeout: float = TIMEOUT) -> Iterator[None]:
         yield
         return
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     rank()
     # an error of NCCL then reaches the caller instead of ending the process
     os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    limit = timedelta(seconds=timeout)
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        store, me, number = next(rendezvous("env://", timeout=limit))
+        store = dist.PrefixStore(_roll(store, timeout), store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, timeout=limit, world_size=number, rank=me, store=store)
     except (RuntimeError, ValueError) as error:
         raise ResourceError(
             f"the {world_size()} processes did not find each other: {_first_line(error)}",
@@ -119,6 +126,30 @@ def together(cuda: bool = False, timeout: float = TIMEOUT) -> Iterator[None]:
     finally:
         _state["joined"] = False
         dist.destroy_process_group()
+
+
+def _roll(store: Store, timeout: float) -> str:
+    """A name that the processes now present agree on, for all that they write into the store.
+
+    torchrun keeps the store when it starts all anew, and with it the addresses of those that are
+    gone. Each process puts a number of its own there, the first makes a list of them, and it holds
+    once every process has found its number in it. RuntimeError after `timeout` seconds.
+    """
+    me, number, mine = rank(), world_size(), secrets.token_hex(8)
+    end, signed = time.monotonic() + timeout, ""
+    names = [f"present/{other}" for other in range(number)]
+    store.set(names[me], mine)
+    while time.monotonic() < end:
+        if me == 0 and store.check(names):
+            store.set("roll", ",".join(store.get(name).decode() for name in names))
+        roll = store.get("roll").decode() if store.check(["roll"]) else ""
+        if roll != signed and mine in roll.split(","):
+            store.add(roll, 1)
+            signed = roll
+        if signed and roll == signed and store.add(roll, 0) == number:
+            return roll
+        time.sleep(0.02)
+    raise RuntimeError(f"no list of all in {timeout:g} s")
 
 
 @contextmanager

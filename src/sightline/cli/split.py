@@ -97,10 +97,8 @@ def split(
         "keep": keep,
         "source": {"name": dataset.name, "splits": old, "fingerprint": dataset.fingerprint()},
     }
-    files = {
-        **division.files(),
-        **{str(part.split): [part.file_name(e) for e in part] for part in also},
-    }
+    files = division.files()
+    files |= {str(part.split): [part.file_name(e) for e in part] for part in also}
     torn = [] if aside is None else aside.torn
     write_json(out / "split.json", {**told, "torn": torn, "files": files}, indent=1)
     if as_json:
