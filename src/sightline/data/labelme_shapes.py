@@ -11,15 +11,13 @@ from sightline import images as pictures
 from sightline.data import masks
 from sightline.data.checks import Box, Checks, check_box, is_number
 from sightline.data.embedded import decode
+from sightline.data.outlines import ellipse
 from sightline.data.pages import NamedObject, Points, check_point
 from sightline.data.records import Polygons, Runs, Segment
 from sightline.data.segments import parse_ring
 from sightline.errors import AnnotationError, ImageError
 from sightline.images import Limits
 from sightline.types import Size
-
-CORNERS = 64
-"""Corners of a circle's outline."""
 
 LEFT_OUT = ("line", "linestrip", "point", "points")
 """Shapes that enclose nothing."""
@@ -244,9 +242,7 @@ def _circle(shape: dict[str, Any], size: Size) -> Segment:
     radius = math.hypot(px - x, py - y)
     if not 0 < radius <= 2 * max(size):
         raise AnnotationError(f"{radius:g} is no radius", code="circle.radius")
-    turns = np.arange(CORNERS) * (2 * math.pi / CORNERS)
-    ring = np.stack([x + radius * np.cos(turns), y + radius * np.sin(turns)], axis=1)
-    return parse_ring(ring.ravel().tolist(), size)
+    return parse_ring(ellipse((x, y), (radius, radius)).ravel().tolist(), size)
 
 
 def _mask(shape: dict[str, Any], size: Size) -> Segment:

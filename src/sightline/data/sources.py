@@ -3,7 +3,7 @@
 A new format is one entry of `SOURCES`, and a line in the table of `sightline.data.open`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,20 +113,15 @@ def _has_csv(root: Path) -> bool:
     return file is not None and not is_open_images(file)
 
 
-def _labelme_splits(place: Place) -> tuple[str, ...]:
-    if place.file is not None:
-        return ()
-    return tuple(name for name in label_folders(place.root) if name is not None)
-
-
 def _read_labelme(place: Place, split: str | None, on_bad: OnBad) -> Dataset:
     return read_labelme(place.root, place.file or split, place.images, place.unpack, on_bad)
 
 
-def _label_studio_splits(place: Place) -> tuple[str, ...]:
+def _named(place: Place, parts: Callable[[Path], Iterable[str | None]]) -> tuple[str, ...]:
+    """The names that a folder's parts have; none where one label file is read."""
     if place.file is not None:
         return ()
-    return tuple(name for name in task_files(place.root) if name is not None)
+    return tuple(name for name in parts(place.root) if name is not None)
 
 
 SOURCES = {
@@ -186,7 +181,7 @@ SOURCES = {
         sign="a JSON file with shapes for each image",
         found=lambda root: bool(label_folders(root)),
         owns=is_labelme,
-        splits=_labelme_splits,
+        splits=lambda place: _named(place, label_folders),
         read=_read_labelme,
     ),
     "labelstudio": Source(
@@ -194,7 +189,7 @@ SOURCES = {
         sign="a JSON file with a list of tasks",
         found=lambda root: bool(task_files(root)),
         owns=is_label_studio,
-        splits=_label_studio_splits,
+        splits=lambda place: _named(place, task_files),
         read=lambda place, split, on_bad: read_label_studio(
             place.root, place.file or split, place.images, on_bad
         ),
