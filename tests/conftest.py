@@ -1,5 +1,6 @@
 """What every test shares: the folder of real data, and checked tensor shapes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ def _checked() -> list[str]:
     return names
 
 
+def _share_cores() -> None:
+    """Where tests run side by side (`pytest -n auto`), each process takes its share of the cores.
+
+    It must be said before torch is there.
+    """
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if workers is not None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (cores or 1) // int(workers))))
+
+
+_share_cores()
 install_import_hook(_checked(), "shape_checks.check")
 
 

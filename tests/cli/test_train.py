@@ -215,3 +215,16 @@ def test_beside_a_record_no_other_run_is_asked_for(
     assert status_of("train", *out) == 2
     assert "DATA" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
+
+
+def test_a_bare_backbone_learns_at_a_higher_rate(yolo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert train(yolo, "--out", out, "--set", "steps=1") == 0
+    recipe = json.loads((out / "repro.json").read_text())["recipe"]
+    assert recipe["learning_rate"] == 1e-3  # nothing of it is embedded: --start none
+    assert (
+        train(yolo, "--out", tmp_path / "own", "--set", "steps=1", "--set", "learning_rate=1e-4")
+        == 0
+    )
+    recipe = json.loads((tmp_path / "own" / "repro.json").read_text())["recipe"]
+    assert recipe["learning_rate"] == 1e-4

@@ -48,7 +48,9 @@ def several(number: int, arguments: list[str], waits_for: int = 99) -> list[tupl
 
 
 def harm(how: str, rank: int, step: int) -> None:
-    """Let process `rank` meet `how`, a signal or "nan", at 0-based `step` of the first attempt."""
+    """Let process `rank` meet `how` at 0-based `step` of the first attempt: a signal, "nan", or
+    "everybody": SIGTERM to torchrun, which hands it on, and to this process too.
+    """
     from sightline import processes
     from sightline.train.step import Stepper
 
@@ -60,7 +62,10 @@ def harm(how: str, rank: int, step: int) -> None:
         answer = before(self, pixels, targets)
         count[0] += 1
         if count[0] == step + 1:
-            if how != "nan":
+            if how == "everybody":
+                os.kill(os.getppid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+            elif how != "nan":
                 os.kill(os.getpid(), getattr(signal, how))
             answer["box"] = answer["box"] * (float("nan") if how == "nan" else 1.0)
         return answer

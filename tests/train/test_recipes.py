@@ -102,6 +102,19 @@ def test_small_data_get_more_epochs(tmp_path: Path) -> None:
     assert default_for("retinanet", many).epochs == 6
 
 
+def test_what_finds_nothing_yet_learns_faster(tmp_path: Path) -> None:
+    dataset = draw_dataset(tmp_path, 2)
+    for name in ("backbone.safetensors", "run.safetensors", "run.json"):
+        (tmp_path / name).touch()
+    finds = {None: False, "embedded": True, str(tmp_path): True}
+    finds |= {
+        str(tmp_path / "run.safetensors"): True,
+        str(tmp_path / "backbone.safetensors"): False,
+    }
+    rates = {start: default_for("retinanet", dataset, start).learning_rate for start in finds}
+    assert rates == {start: 5e-4 if does else 1e-3 for start, does in finds.items()}
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

@@ -94,28 +94,37 @@ def test_a_silent_process_is_waited_for_a_bounded_time(drawn: Dataset, tmp_path:
     assert "[resource.worker_lost]" in found[0][1]
 
 
-def test_torchrun_takes_it_up_from_the_last_checkpoint(drawn: Dataset, tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run(2, drawn, whole, "save_seconds=0.0")
+def torchrun(drawn: Dataset, out: Path, *changes: str) -> subprocess.CompletedProcess[str]:
+    """A run of two processes by torchrun, which starts them anew once."""
     script = str(Path(__file__).with_name("one_of_several.py"))
-    start = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "--max-restarts=1",
-    ]
-    more = ["save_seconds=0.0", "threads=1", "harm=('SIGKILL', 1, 3)"]
-    done = subprocess.run(
-        [sys.executable, *start, script, str(drawn.root), str(killed), *FROZEN, *more],
+    start = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    arguments = [script, str(drawn.root), str(out), *FROZEN, "threads=1", *changes]
+    return subprocess.run(
+        [sys.executable, "-m", *start, *arguments],
         capture_output=True,
         text=True,
         timeout=200,
         check=False,
     )
+
+
+def test_torchrun_takes_it_up_from_the_last_checkpoint(drawn: Dataset, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(2, drawn, whole, "save_seconds=0.0")
+    done = torchrun(drawn, killed, "save_seconds=0.0", "harm=('SIGKILL', 1, 3)")
     assert done.returncode == 0, done.stderr
     assert f"resuming {killed} at step" in done.stderr, done.stderr
     assert same_bits(killed, whole)
+
+
+def test_torchrun_that_is_asked_to_stop_lets_the_step_end(drawn: Dataset, tmp_path: Path) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run(2, drawn, whole)
+    done = torchrun(drawn, stopped, "harm=('everybody', 1, 2)")
+    assert done.returncode != 0
+    assert "stopped at step 3" in done.stderr, done.stderr
+    run(2, drawn, stopped, "resume=True")
+    assert same_bits(stopped, whole)
 
 
 def test_one_that_is_asked_to_stop_stops_all(drawn: Dataset, tmp_path: Path) -> None:

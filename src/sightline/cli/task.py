@@ -104,7 +104,8 @@ def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list
     if name is not None:
         return recipes.changed(recipes.named(name), [f"model={model!r}", *settings])
     origin = "embedded" if embedded(model) is not None else None
-    return recipes.changed(recipes.default_for(model, dataset, origin), settings)
+    asked = recipes.changed(recipes.default_for(model, dataset, origin), settings)
+    return recipes.changed(recipes.default_for(model, dataset, asked.start), settings)
 
 
 def open_data(

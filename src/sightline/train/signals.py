@@ -24,15 +24,21 @@ def resuming(command: str) -> str:
 class Stop:
     """Asks whether the run should end, and why: `with Stop(limit) as stop: … stop.asked`.
 
-    SIGINT and SIGTERM ask for a stop; a second one raises at once. SIGUSR1, or `limit` seconds on
-    the monotonic clock, ask for a pause: a good end, to be resumed. Outside the main thread,
-    where Python delivers no signals, only the limit works.
+    SIGINT and SIGTERM ask for a stop; a second one, more than `ECHO` seconds later, raises at once.
+    SIGUSR1, or `limit` seconds on the monotonic clock, ask for a pause: a good end, to be resumed.
+    Outside the main thread, where Python delivers no signals, only the limit works.
+    """
+
+    ECHO = 2.0
+    """A terminal and Slurm signal every process, and torchrun hands on to each what it got itself:
+    whoever asks once is heard twice.
     """
 
     def __init__(self, limit: float | None = None) -> None:
         self._deadline = None if limit is None else time.monotonic() + limit
         self._before: dict[int, Any] = {}
         self.signal: int | None = None
+        self._since = 0.0
         self._paused = False
 
     @property
@@ -61,8 +67,11 @@ class Stop:
         if number == getattr(signal, "SIGUSR1", None):
             self._paused = True
             return
-        again, self.signal = self.signal is not None, number
-        if again:
+        now = time.monotonic()
+        if self.signal is None:
+            self.signal, self._since = number, now
+        elif now - self._since > self.ECHO:
+            self.signal = number
             self.raise_signal()
 
     def __enter__(self) -> Stop:

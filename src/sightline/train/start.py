@@ -12,7 +12,7 @@ from sightline.files import file_sum
 from sightline.nets import weights
 from sightline.nets.reading import read_state
 from sightline.predict import embedded
-from sightline.train.recipes import Recipe
+from sightline.train.recipes import Recipe, is_detector
 from sightline.train.setup import Say
 
 
@@ -33,7 +33,7 @@ def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
         say(f"start: backbone from {path}, the rest random")
         return detector
     path = _path_of(recipe)
-    if path.is_dir() or path.with_suffix(".json").exists():
+    if is_detector(recipe.start):
         _carry(detector, checkpoint.read(path), recipe.model, say)
     else:
         _load_backbone(detector, path)
