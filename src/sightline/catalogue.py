@@ -12,12 +12,18 @@ Builder = Callable[[Sequence[str]], Detector]
 """`builder(classes)` gives the detector with freshly initialised weights."""
 
 MODELS: dict[str, str] = {
+    "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
+    "faster_rcnn_resnet50_fpn": "sightline.detectors.faster_rcnn:faster_rcnn_resnet50_fpn",
+    "faster_rcnn_vgg16": "sightline.detectors.faster_rcnn:faster_rcnn_vgg16",
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
-ALIASES: dict[str, str] = {"retinanet": "retinanet_mobilenet_v2"}
+ALIASES: dict[str, str] = {
+    "faster_rcnn": "faster_rcnn_mobilenet_v2",
+    "retinanet": "retinanet_mobilenet_v2",
+}
 """Short names: a method's own name stands for the model whose weights come with the package."""
 
 PUBLISHED: dict[str, str] = {"retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn"}

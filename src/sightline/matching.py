@@ -1,8 +1,10 @@
 """Who answers for which object: from regions and true boxes to what each region shall learn.
 
-Every matcher gives one number a region: the row of its object, BACKGROUND, or IGNORED.
+Every matcher gives one number a region: the row of its object, BACKGROUND, or IGNORED. Where there
+is too much background a sampler takes some of it.
 """
 
+import zlib
 from dataclasses import dataclass
 
 import torch
@@ -104,3 +106,31 @@ class AtssMatcher:
         claim[candidates[chosen], columns[chosen]] = near[chosen]
         best, owner = claim.max(dim=1)
         return _ignore_crowds(torch.where(best >= 0, owner, matched), regions, targets, rows)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """`count` regions of an image, up to a share of `positive` ones (Faster R-CNN, 3.1.3).
+
+    Where there are fewer positives, background takes their place. Which ones is drawn from the
+    image's own pixels: the same image gives the same answer in any batch and in any process.
+    """
+
+    count: int = 256
+    positive: float = 0.5
+
+    def __call__(
+        self, matched: Int[Tensor, "R"], pixels: Float[Tensor, "3 H W"], salt: int = 0
+    ) -> Int[Tensor, "S"]:
+        """Rows of the regions to learn from, ascending; `salt` tells one draw from another."""
+        seen = pixels[:, ::16, ::16].detach().float().cpu().contiguous().numpy().tobytes()
+        draw = torch.Generator().manual_seed(zlib.crc32(seen, salt))
+
+        def some(rows: Tensor, count: int) -> Tensor:
+            if len(rows) <= count:
+                return rows
+            return rows[torch.randperm(len(rows), generator=draw)[:count].to(rows.device)]
+
+        positive = some((matched >= 0).nonzero()[:, 0], int(self.count * self.positive))
+        negative = (matched == BACKGROUND).nonzero()[:, 0]
+        return torch.cat([positive, some(negative, self.count - len(positive))]).sort().values

@@ -19,7 +19,7 @@ from sightline.ops.checks import require_fraction
 from sightline.ops.fusion import fuse
 from sightline.ops.nms import nms_classwise
 from sightline.ops.soft_nms import soft_nms_gaussian, soft_nms_linear
-from sightline.types import Batch, Detections, Frame, Scored
+from sightline.types import Batch, Detections, Frame, Regions, Scored
 
 METHODS = ("nms", "soft_linear", "soft_gaussian", "fusion")
 
@@ -31,10 +31,11 @@ class Selection:
     A (region, class) pair is a candidate if its score is greater than `score`. The `per_level`
     best candidates of each pyramid level (None: all) are clipped to the image and dropped if
     empty, or narrower or lower than `min_size` prepared pixels. Then, class by class or across
-    classes (`class_agnostic`), `method`: "nms" drops those with an IoU above `iou` with a better
-    one; "soft_linear" lowers the scores of those instead, "soft_gaussian" of all by
-    exp(−IoU² / `sigma`), and both drop what falls to `score`; "fusion" averages clusters. The best
-    `limit` are the answer. Raises UsageError (usage.out_of_range, usage.unknown_method).
+    classes (`class_agnostic`), and level by level where `by_level`, `method`: "nms" drops those
+    with an IoU above `iou` with a better one; "soft_linear" lowers the scores of those instead,
+    "soft_gaussian" of all by exp(−IoU² / `sigma`), and both drop what falls to `score`; "fusion"
+    averages clusters. The best `limit` are the answer. Raises UsageError (usage.out_of_range,
+    usage.unknown_method).
     """
 
     score: float = 0.05
@@ -44,6 +45,7 @@ class Selection:
     method: str = "nms"
     sigma: float = 0.5
     class_agnostic: bool = False
+    by_level: bool = False
     min_size: float = 0.0
 
     def __post_init__(self) -> None:
@@ -73,16 +75,21 @@ class Pairs:
 
     region: Int[Tensor, "C"]
     label: Int[Tensor, "C"]
+    level: Int[Tensor, "C"]
     scores: Float[Tensor, "C"]
     boxes: Float[Tensor, "C 4"]
 
     def __getitem__(self, rows: Tensor) -> "Pairs":
         """A subset, by boolean mask or indices."""
-        return Pairs(self.region[rows], self.label[rows], self.scores[rows], self.boxes[rows])
+        columns = (self.region, self.label, self.level, self.scores, self.boxes)
+        return Pairs(*(column[rows] for column in columns))
 
     def groups(self, selection: Selection) -> Int[Tensor, "C"]:
-        """What may suppress what: the classes, or one group of all."""
-        return torch.zeros_like(self.label) if selection.class_agnostic else self.label
+        """What may suppress what: the classes or one group of all, of each level or of all."""
+        owner = torch.zeros_like(self.label) if selection.class_agnostic else self.label
+        if not selection.by_level or not len(self.level):
+            return owner
+        return owner * (self.level.max() + 1) + self.level
 
 
 @dataclass(frozen=True)
@@ -124,16 +131,13 @@ def select(
             code="usage.class_count",
         )
     answers = []
-    for found, frame in zip(candidates(scored, batch, selection), batch.frames, strict=True):
-        inside = clipped(found, frame)
-        pairs = inside[fit(inside, selection)]
-        kept = survivors(pairs, selection, selection.limit).first(selection.limit)
+    for (pairs, rest), frame in zip(kept(scored, batch, selection), batch.frames, strict=True):
         answers.append(
             Detections(
-                boxes=geometry.clip(frame.to_original(kept.boxes), frame.original),
-                scores=kept.scores,
-                labels=pairs.label[kept.rows],
-                region=pairs.region[kept.rows],
+                boxes=geometry.clip(frame.to_original(rest.boxes), frame.original),
+                scores=rest.scores,
+                labels=pairs.label[rest.rows],
+                region=pairs.region[rest.rows],
                 size=frame.original,
                 classes=tuple(classes),
                 category_ids=None if category_ids is None else tuple(category_ids),
@@ -142,18 +146,46 @@ def select(
     return answers
 
 
+def kept(scored: Scored, batch: Batch, selection: Selection) -> list[tuple[Pairs, Survivors]]:
+    """What stays of each image, best first, in prepared pixels: the pairs and which of them."""
+    answers = []
+    for found, frame in zip(candidates(scored, batch, selection), batch.frames, strict=True):
+        inside = clipped(found, frame)
+        pairs = inside[fit(inside, selection)]
+        best = survivors(pairs, selection, selection.limit).first(selection.limit)
+        answers.append((pairs, best))
+    return answers
+
+
+def proposals(scored: Scored, batch: Batch, selection: Selection) -> Regions:
+    """What stays as regions for a second stage: boxes in prepared pixels, with their scores.
+
+    On the device of `scored`; no gradient passes.
+    """
+    found = kept(scored, batch, selection)
+    count = torch.tensor([len(best.rows) for _, best in found])
+    answer = Regions(
+        boxes=torch.cat([best.boxes for _, best in found]),
+        image=torch.arange(len(found)).repeat_interleave(count),
+        level=torch.cat([pairs.level[best.rows] for pairs, best in found]),
+        scores=torch.cat([best.scores for _, best in found]),
+    )
+    return answer.to(scored.scores.device)
+
+
 def candidates(scored: Scored, batch: Batch, selection: Selection) -> list[Pairs]:
     """The pairs of each image above the threshold, the best of each level, on the CPU."""
     rows, labels = above(scored.scores, selection.score)
     scores = scored.scores[rows, labels].float()
-    image = scored.regions.image[rows]
+    image, level = scored.regions.image[rows], scored.regions.level[rows]
     if selection.per_level is not None and len(rows) > selection.per_level:
-        level = scored.regions.level[rows]
         groups = image * (level.max() + 1) + level
         best = best_of_each(scores, groups, selection.per_level)
-        rows, labels, scores, image = rows[best], labels[best], scores[best], image[best]
+        rows, labels, scores = rows[best], labels[best], scores[best]
+        image, level = image[best], level[best]
     boxes = scored.boxes[rows] if scored.boxes.ndim == 2 else scored.boxes[rows, labels]
-    pairs = Pairs(rows.cpu(), labels.cpu(), scores.detach().cpu(), boxes.detach().float().cpu())
+    columns = (rows, labels, level, scores.detach(), boxes.detach().float())
+    pairs = Pairs(*(column.cpu() for column in columns))
     if len(batch) == 1:
         return [pairs]
     return [pairs[image.cpu() == index] for index in range(len(batch))]

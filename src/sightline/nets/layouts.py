@@ -18,11 +18,42 @@ from sightline.nets.vgg import WIDTHS
 
 
 @dataclass(frozen=True)
+class Order:
+    """How a layer's tensors are turned from the published order to ours, and back."""
+
+    to_ours: Callable[[Tensor], Tensor]
+    to_published: Callable[[Tensor], Tensor]
+
+
+BACKGROUND_LAST = Order(lambda x: x.roll(-1, 0), lambda x: x.roll(1, 0))
+"""Published softmaxes have the background's row first."""
+
+NO_BACKGROUND_BOX = Order(lambda x: x[4:], lambda x: torch.cat([torch.zeros_like(x[:4]), x]))
+"""Published box regressors have four rows for the background, which nobody reads."""
+
+
+def channels_last(size: tuple[int, int]) -> Order:
+    """A layer that reads bins: published ones take (C, h, w) in this order, ours (h, w, C)."""
+
+    def to_ours(x: Tensor) -> Tensor:
+        return x if x.ndim == 1 else x.unflatten(1, (-1, *size)).permute(0, 2, 3, 1).flatten(1)
+
+    def to_published(x: Tensor) -> Tensor:
+        return x if x.ndim == 1 else x.unflatten(1, (*size, -1)).permute(0, 3, 1, 2).flatten(1)
+
+    return Order(to_ours, to_published)
+
+
+@dataclass(frozen=True)
 class Layout:
-    """`names`: published layer → ours. `old`: spellings of earlier releases, found in files."""
+    """`names`: published layer → ours. `old`: spellings of earlier releases, found in files.
+
+    `orders`: our layers whose rows or columns lie in another order than the published ones.
+    """
 
     names: Mapping[str, str]
     old: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
 
     def to_ours(self, state: State) -> dict[str, Tensor]:
         """The same tensors under our names; unknown names stay, so that loading reports them."""
@@ -30,7 +61,8 @@ class Layout:
         for key, value in state.items():
             layer, _, leaf = key.rpartition(".")
             ours = self.names.get(layer) or self.old.get(layer) or layer
-            answer[f"{ours}.{leaf}" if ours else leaf] = value
+            order = self.orders.get(ours)
+            answer[f"{ours}.{leaf}" if ours else leaf] = order.to_ours(value) if order else value
         return answer
 
     def to_published(self, state: State) -> dict[str, Tensor]:
@@ -39,7 +71,8 @@ class Layout:
         answer = {}
         for key, value in state.items():
             layer, _, leaf = key.rpartition(".")
-            answer[f"{back[layer]}.{leaf}"] = value
+            order = self.orders.get(layer)
+            answer[f"{back[layer]}.{leaf}"] = order.to_published(value) if order else value
         return answer
 
 
@@ -85,14 +118,20 @@ def _inside(pairs: Iterator[tuple[str, str]], theirs: str, ours: str) -> Iterato
     return ((f"{theirs}.{a}", f"{ours}.{b}") for a, b in pairs)
 
 
-def _retinanet() -> Layout:
-    names = dict(_inside(_resnet(50), "backbone.body", "encoder.backbone"))
+def _encoder(ours: str, levels: int) -> tuple[dict[str, str], dict[str, str]]:
+    """ResNet-50 and its pyramid: names, and old names."""
+    names = dict(_inside(_resnet(50), "backbone.body", f"{ours}.backbone"))
     old = {}
-    for level in range(3):
+    for level in range(levels):
         for theirs, part in (("inner", "lateral"), ("layer", "output")):
-            ours = f"encoder.pyramid.{part}.{level}"
-            names[f"backbone.fpn.{theirs}_blocks.{level}.0"] = ours
-            old[f"backbone.fpn.{theirs}_blocks.{level}"] = ours
+            conv = f"{ours}.pyramid.{part}.{level}"
+            names[f"backbone.fpn.{theirs}_blocks.{level}.0"] = conv
+            old[f"backbone.fpn.{theirs}_blocks.{level}"] = conv
+    return names, old
+
+
+def _retinanet() -> Layout:
+    names, old = _encoder("encoder", 3)
     for extra in ("p6", "p7"):
         names[f"backbone.fpn.extra_blocks.{extra}"] = f"encoder.pyramid.{extra}"
     for theirs, tower in (("classification_head", "class_tower"), ("regression_head", "box_tower")):
@@ -102,6 +141,23 @@ def _retinanet() -> Layout:
     names["head.classification_head.cls_logits"] = "towers.class_logits"
     names["head.regression_head.bbox_reg"] = "towers.box_offsets"
     return Layout(names, old)
+
+
+def _faster_rcnn() -> Layout:
+    names, old = _encoder("proposer.encoder", 4)
+    names["rpn.head.conv.0.0"] = old["rpn.head.conv"] = "proposer.head.conv"
+    names["rpn.head.cls_logits"] = "proposer.head.objectness"
+    names["rpn.head.bbox_pred"] = "proposer.head.box_offsets"
+    for layer in ("fc6", "fc7"):
+        names[f"roi_heads.box_head.{layer}"] = f"head.layers.{layer}"
+    names["roi_heads.box_predictor.cls_score"] = "head.class_logits"
+    names["roi_heads.box_predictor.bbox_pred"] = "head.box_offsets"
+    orders = {
+        "head.layers.fc6": channels_last((7, 7)),
+        "head.class_logits": BACKGROUND_LAST,
+        "head.box_offsets": NO_BACKGROUND_BOX,
+    }
+    return Layout(names, old, orders)
 
 
 def _resnet_layout(depth: int) -> Callable[[], Layout]:
@@ -117,6 +173,7 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "vgg16": lambda: Layout(dict(_vgg16())),
     "vgg16_layers": lambda: Layout({"classifier.0": "fc6", "classifier.3": "fc7"}),
     "retinanet_resnet50_fpn": _retinanet,
+    "fasterrcnn_resnet50_fpn": _faster_rcnn,
 }
 """torchvision's names of networks → their layouts."""
 

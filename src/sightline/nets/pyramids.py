@@ -75,3 +75,17 @@ class Encoder(nn.Module):
         x = pixels.to(dtype=dtype, memory_format=torch.channels_last)
         answer: tuple[Tensor, ...] = self.pyramid(self.backbone(x))
         return answer
+
+
+class OneMap(nn.Module):
+    """A backbone alone, its last map: the single feature map of Fast and Faster R-CNN."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
+        """The one map, in the weights' own precision."""
+        dtype = next(self.backbone.parameters()).dtype
+        x = pixels.to(dtype=dtype, memory_format=torch.channels_last)
+        return (self.backbone(x)[-1],)
