@@ -5,6 +5,7 @@ is too much background a sampler takes some of it.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline import boxes as bx
-from sightline.types import Targets
+from sightline.types import Regions, Targets
 
 BACKGROUND = -1
 IGNORED = -2
@@ -134,3 +135,16 @@ class Sampler:
         positive = some((matched >= 0).nonzero()[:, 0], int(self.count * self.positive))
         negative = (matched == BACKGROUND).nonzero()[:, 0]
         return torch.cat([positive, some(negative, self.count - len(positive))]).sort().values
+
+
+def with_truth(regions: Regions, targets: Sequence[Targets]) -> Regions:
+    """The regions, and the true boxes that are no crowds: nobody has to be found to be learnt."""
+    true = [t.boxes[~t.crowd] for t in targets]
+    device = regions.boxes.device
+    counts = torch.tensor([len(boxes) for boxes in true], device=device)
+    image = torch.arange(len(true), device=device).repeat_interleave(counts)
+    return Regions(
+        boxes=torch.cat([regions.boxes, *true]),
+        image=torch.cat([regions.image, image]),
+        level=torch.cat([regions.level, torch.zeros_like(image)]),
+    )

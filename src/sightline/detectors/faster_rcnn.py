@@ -22,7 +22,7 @@ from sightline import boxes as bx
 from sightline.anchors import AnchorGrid
 from sightline.detectors.fast_rcnn import RegionCriterion, RegionHead, RegionPooling, TwoLayers
 from sightline.detectors.losses import normaliser
-from sightline.matching import IGNORED, IouMatcher, Sampler
+from sightline.matching import IGNORED, IouMatcher, Sampler, with_truth
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import FPN, Encoder, OneMap
 from sightline.nets.resnet import resnet50
@@ -237,19 +237,6 @@ class FasterRCNN(nn.Module):
         chosen, owner = self.criterion.chosen(regions, targets, batch.pixels)
         logits, offsets = self.head(features, chosen, batch.size)
         return {**losses, **self.criterion(logits, offsets, chosen, owner, targets)}
-
-
-def with_truth(regions: Regions, targets: Sequence[Targets]) -> Regions:
-    """The regions, and the true boxes that are no crowds: nobody has to be found to be learnt."""
-    true = [t.boxes[~t.crowd] for t in targets]
-    device = regions.boxes.device
-    counts = torch.tensor([len(boxes) for boxes in true], device=device)
-    image = torch.arange(len(true), device=device).repeat_interleave(counts)
-    return Regions(
-        boxes=torch.cat([regions.boxes, *true]),
-        image=torch.cat([regions.image, image]),
-        level=torch.cat([regions.level, torch.zeros_like(image)]),
-    )
 
 
 def faster_rcnn_vgg16(classes: Sequence[str]) -> FasterRCNN:
