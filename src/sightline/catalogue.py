@@ -24,9 +24,12 @@ ALIASES: dict[str, str] = {
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
 }
-"""Short names: a method's own name stands for the model whose weights come with the package."""
+"""Short names: a method's own name stands for its light model."""
 
-PUBLISHED: dict[str, str] = {"retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn"}
+PUBLISHED: dict[str, str] = {
+    "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn",
+}
 """Weights that others published, fetched when they are named → the model they are for."""
 
 

@@ -153,13 +153,19 @@ def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) 
     detector.zero_grad(set_to_none=True)  # type: ignore[attr-defined]
 
 
-def test_training_lowers_the_loss(detector: Detector) -> None:
-    """A few steps on two images: the gradient points the right way."""
-    if not hasattr(detector, "loss"):
-        pytest.skip("this method is not trained with a loss")
-    import copy
+LIGHT = [name for name in sorted(catalogue.MODELS) if "mobilenet" in name]
+HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
 
-    student = copy.deepcopy(detector).train()  # type: ignore[attr-defined]
+
+@pytest.mark.parametrize(
+    "name", [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
+)
+def test_training_lowers_the_loss(name: str) -> None:
+    """A few steps on two images: the gradient points the right way."""
+    student = small(name, longer=224, shorter=128)
+    if not hasattr(student, "loss"):
+        pytest.skip("this method is not trained with a loss")
+    student.train()
     truth = [targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([40, 20, 150, 110])]
     batch = student.prepare([photo(150, 230), photo(150, 230).flip(-1)])
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sightline.detectors.faster_rcnn import faster_rcnn_resnet50_fpn
 from sightline.detectors.retinanet import retinanet_resnet50_fpn
 from sightline.errors import UsageError, WeightsError
 from sightline.nets import download, layouts, weights
@@ -182,6 +183,12 @@ def test_classes_are_picked_for_every_anchor() -> None:
     assert torch.equal(kept["head.weight"], value[[1, 4, 6, 9]])
 
 
+def test_boxes_of_classes_are_picked_four_by_four() -> None:
+    value = torch.arange(5 * 4.0)[:, None]
+    kept = layouts.keep_classes({"box.weight": value, "box.bias": value[:, 0]}, "box", 5, (0, 3), 4)
+    assert kept["box.bias"].tolist() == [0, 1, 2, 3, 12, 13, 14, 15]
+
+
 def test_coco_has_eighty_categories_among_ninety_ids() -> None:
     assert len(COCO) == len(set(COCO.values())) == 80
     assert (COCO[1], COCO[90], COCO[64]) == ("person", "toothbrush", "potted plant")
@@ -218,22 +225,45 @@ def test_load_named_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert torch.equal(module.stem.conv.weight, state["conv1.weight"])
 
 
+def _published(
+    name: str, theirs: nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> bytes:
+    """A file as it would be published, of a network with all ids; it is then known by its name."""
+    entry = weights.PUBLISHED[name]
+    state = layouts.layout(entry.layout).to_published(theirs.state_dict())
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "file")
+    data = (folder / "file").read_bytes()
+    monkeypatch.setitem(weights.PUBLISHED, name, replace(entry, file=_renamed(data, name)))
+    return data
+
+
 def test_a_named_detector_gets_the_outputs_of_its_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "retinanet_resnet50_fpn_coco"
     theirs = retinanet_resnet50_fpn([str(number) for number in range(91)])
     nn.init.normal_(theirs.towers.class_logits.bias)  # type: ignore[arg-type]
-    state = layouts.layout("retinanet_resnet50_fpn").to_published(theirs.state_dict())
-    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "file")
-    data = (tmp_path / "file").read_bytes()
-    entry = replace(weights.PUBLISHED[name], file=_renamed(data, name))
-    monkeypatch.setitem(weights.PUBLISHED, name, entry)
+    data = _published(name, theirs, tmp_path, monkeypatch)
     ours = retinanet_resnet50_fpn(tuple(COCO.values()))
     weights.load_named(ours, name, tmp_path / "cache", _serve(data))
     logits = theirs.towers.class_logits.bias.view(9, 91)
     assert torch.equal(ours.towers.class_logits.bias.view(9, 80)[:, 0], logits[:, 1])
     assert torch.equal(ours.towers.class_logits.bias.view(9, 80)[:, 79], logits[:, 90])
+
+
+def test_so_does_one_with_a_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "fasterrcnn_resnet50_fpn_coco"
+    theirs = faster_rcnn_resnet50_fpn([str(number) for number in range(1, 91)])
+    nn.init.normal_(theirs.head.class_logits.bias)
+    nn.init.normal_(theirs.head.box_offsets.bias)
+    data = _published(name, theirs, tmp_path, monkeypatch)
+    ours = faster_rcnn_resnet50_fpn(tuple(COCO.values()))
+    weights.load_named(ours, name, tmp_path / "cache", _serve(data))
+    assert torch.equal(ours.head.layers.fc6.weight, theirs.head.layers.fc6.weight)  # type: ignore[union-attr]
+    rows = [*(number - 1 for number in COCO), 90]
+    assert torch.equal(ours.head.class_logits.bias, theirs.head.class_logits.bias[rows])
+    boxes = theirs.head.box_offsets.bias.view(90, 4)[rows[:-1]]
+    assert torch.equal(ours.head.box_offsets.bias.view(80, 4), boxes)
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:

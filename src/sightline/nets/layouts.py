@@ -200,12 +200,16 @@ def with_eps(state: State, published: float, ours: float = 1e-5) -> dict[str, Te
     return answer
 
 
-def keep_classes(state: State, layer: str, total: int, rows: tuple[int, ...]) -> dict[str, Tensor]:
-    """Only the outputs of classes `rows` of a layer that has `total` classes for each anchor."""
+def keep_classes(
+    state: State, layer: str, total: int, rows: tuple[int, ...], each: int = 1
+) -> dict[str, Tensor]:
+    """Only the outputs of classes `rows` of a layer that has `each` outputs for each of `total`
+    classes, anchor by anchor.
+    """
     index = torch.tensor(rows)
     answer = dict(state)
     for leaf in ("weight", "bias"):
         value = state[f"{layer}.{leaf}"]
-        by_class = value.reshape(-1, total, *value.shape[1:])
-        answer[f"{layer}.{leaf}"] = by_class[:, index].flatten(0, 1)
+        by_class = value.reshape(-1, total, each, *value.shape[1:])
+        answer[f"{layer}.{leaf}"] = by_class[:, index].flatten(0, 2)
     return answer

@@ -27,14 +27,16 @@ class Published:
     """One published file: its official name with the beginning of its SHA-256, and its layout.
 
     `ignore` are the layers that our network does without; `eps` is what its batch norms add to the
-    variance; `class_layer` is the published layer with an output for each of COCO's 91 ids.
+    variance; `class_layers` are the published layers with so many outputs for each of COCO's 91
+    ids, where id 0 is the `background` or nothing.
     """
 
     file: str
     layout: str
     ignore: tuple[str, ...] = ()
     eps: float = 1e-5
-    class_layer: str | None = None
+    class_layers: tuple[tuple[str, int], ...] = ()
+    background: bool = False
 
 
 PUBLISHED: dict[str, Published] = {
@@ -51,7 +53,17 @@ PUBLISHED: dict[str, Published] = {
         "retinanet_resnet50_fpn_coco-eeacb38b.pth",
         "retinanet_resnet50_fpn",
         eps=0.0,
-        class_layer="head.classification_head.cls_logits",
+        class_layers=(("head.classification_head.cls_logits", 1),),
+    ),
+    "fasterrcnn_resnet50_fpn_coco": Published(
+        "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
+        "fasterrcnn_resnet50_fpn",
+        eps=0.0,
+        class_layers=(
+            ("roi_heads.box_predictor.cls_score", 1),
+            ("roi_heads.box_predictor.bbox_pred", 4),
+        ),
+        background=True,
     ),
 }
 """Name → file of torchvision (BSD-3-Clause), at `download.BASE`."""
@@ -85,7 +97,7 @@ def load_named(
     """Fetch the published weights `name` if the cache has none, and copy them into `module`.
 
     A detector with 80 classes gets the outputs of COCO's 80 categories (`categories.COCO`); one
-    with 91 gets them all, indexed by category id. The answer is the file's path. Raises UsageError
+    with 91 (90 beside a background) gets them all, in the order of category ids. The answer is the file's path. Raises UsageError
     usage.unknown_weights, and all that `fetch`, `read_state` and `load_published` raise.
     """
     if name not in PUBLISHED:
@@ -97,7 +109,9 @@ def load_named(
     entry = PUBLISHED[name]
     path = download.fetch(entry.file, cache=cache, opener=opener)
     state = layouts.with_eps(read_state(path), entry.eps)
-    if entry.class_layer and len(getattr(module, "classes", ())) == len(COCO):
-        state = layouts.keep_classes(state, entry.class_layer, _IDS, tuple(COCO))
+    if len(getattr(module, "classes", ())) == len(COCO):
+        rows = (0, *COCO) if entry.background else tuple(COCO)
+        for layer, each in entry.class_layers:
+            state = layouts.keep_classes(state, layer, _IDS, rows, each)
     load_published(module, state, entry.layout, ignore=entry.ignore, path=path)
     return path
