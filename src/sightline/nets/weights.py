@@ -97,8 +97,9 @@ def load_named(
     """Fetch the published weights `name` if the cache has none, and copy them into `module`.
 
     A detector with 80 classes gets the outputs of COCO's 80 categories (`categories.COCO`); one
-    with 91 (90 beside a background) gets them all, in the order of category ids. The answer is the file's path. Raises UsageError
-    usage.unknown_weights, and all that `fetch`, `read_state` and `load_published` raise.
+    with 91 (90 beside a background) gets them all, in the order of category ids. The answer is the
+    file's path. Raises UsageError usage.unknown_weights, and all that `fetch`, `read_state` and
+    `load_published` raise.
     """
     if name not in PUBLISHED:
         near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.4)
