@@ -17,7 +17,8 @@ FLOORS: list[set[str]] = [
     {"errors", "progress", "files", "memory", "processes"},
     {"types"},
     {"ops", "kernels"},
-    {"boxes", "images", "preparation", "anchors", "matching", "suppress", "reasons", "pipeline"},
+    {"boxes", "images", "preparation", "anchors", "matching", "suppress", "reasons", "pipeline"}
+    | {"masks"},
     {"nets"},
     {"checkpoint"},
     {"detectors"},

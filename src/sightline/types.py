@@ -13,7 +13,7 @@ Letters: B images, R regions, K classes, N detections or objects, P keypoints, H
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -118,13 +118,38 @@ class Scored:
         )
 
 
+@runtime_checkable
+class Masks(Protocol):
+    """N masks of (H, W) pixels: a boolean tensor (N, H, W), or what makes pixels one by one.
+
+    The second is `sightline.masks.BoxMasks`; both can be counted, indexed by rows and gone through.
+    """
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any) -> Any: ...
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+    def cpu(self) -> Any:
+        """The same on the CPU."""
+        ...
+
+    def detach(self) -> Any:
+        """The same without a gradient."""
+        ...
+
+    def numpy(self) -> Any:
+        """All pixels at once, (N, H, W) booleans."""
+        ...
+
+
 @dataclass(frozen=True)
 class Detections:
     """The answer for one image, best first, in the pixels of the original upright image.
 
     `region` is the row of the batch's `Regions` that each detection came from. `labels` index
     `classes`; `category_ids`, where known, are the data set's own ids of the same classes.
-    `masks` are (N, H, W) booleans; `keypoints` are (N, P, 3): x, y, score.
+    `masks` are (N, H, W) booleans, or make them when asked (`Masks`); `keypoints` are (N, P, 3):
+    x, y, score.
     """
 
     boxes: Float[Tensor, "N 4"]
@@ -134,7 +159,7 @@ class Detections:
     size: Size
     classes: tuple[str, ...]
     category_ids: tuple[int, ...] | None = None
-    masks: Bool[Tensor, "N H W"] | None = None
+    masks: Bool[Tensor, "N H W"] | Masks | None = None
     keypoints: Float[Tensor, "N P 3"] | None = None
 
     def __len__(self) -> int:
@@ -167,10 +192,13 @@ class Detections:
         return self[self.scores > score]
 
     def to_dict(self) -> dict[str, Tensor]:
-        """Tensors as torchvision names them; labels here are 0-based, without a background."""
+        """Tensors as torchvision names them; labels here are 0-based, without a background.
+
+        Masks are pixels, (N, H, W) booleans.
+        """
         answer = {"boxes": self.boxes, "labels": self.labels, "scores": self.scores}
         if self.masks is not None:
-            answer["masks"] = self.masks
+            answer["masks"] = torch.from_numpy(self.masks.cpu().numpy())
         if self.keypoints is not None:
             answer["keypoints"] = self.keypoints
         return answer

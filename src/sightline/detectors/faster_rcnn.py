@@ -231,12 +231,17 @@ class FasterRCNN(nn.Module):
 
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses by part; their sum is to be minimised. Images without objects are welcome."""
-        features = self.encode(batch)
+        return self.learn(batch, self.encode(batch), targets)[0]
+
+    def learn(
+        self, batch: Batch, features: Features, targets: Sequence[Targets]
+    ) -> tuple[dict[str, Tensor], Regions, Int[Tensor, "S"]]:
+        """Losses of maps that are there already, the regions learnt from, and whose each is."""
         losses, found = self.proposer.learn(batch, features, targets)
         regions = with_truth(proposals(found, batch, self.to_train), targets)
         chosen, owner = self.criterion.chosen(regions, targets, batch.pixels)
         logits, offsets = self.head(features, chosen, batch.size)
-        return {**losses, **self.criterion(logits, offsets, chosen, owner, targets)}
+        return {**losses, **self.criterion(logits, offsets, chosen, owner, targets)}, chosen, owner
 
 
 def faster_rcnn_vgg16(classes: Sequence[str]) -> FasterRCNN:

@@ -169,8 +169,8 @@ def _found_row(
         "scores": _finite(scores, example, "score"),
     }
     if masks and found.masks is not None:
-        pixels = found.masks.detach().cpu().numpy()[keep]
-        row["masks"] = runs_of(_same_size(pixels, example))
+        pixels = found.masks.detach().cpu()[torch.from_numpy(keep)]
+        row["masks"] = runs_of(_same_size(mask.numpy(), example) for mask in pixels)
     if points and found.keypoints is not None:
         if found.keypoints.shape[1] != points:
             raise UsageError(
@@ -183,18 +183,18 @@ def _found_row(
     return row
 
 
-def _same_size(masks: ndarray, example: Example) -> ndarray:
-    if masks.shape[1:] != tuple(example.size):
+def _same_size(mask: ndarray, example: Example) -> ndarray:
+    if mask.shape != tuple(example.size):
         raise UsageError(
-            f"masks of {masks.shape[1]}×{masks.shape[2]} for labels that speak of "
+            f"masks of {mask.shape[0]}×{mask.shape[1]} for labels that speak of "
             f"{example.size[0]}×{example.size[1]} pixels",
             code="usage.mask_size",
             hint="results must lie in the data set's order, on the original upright image",
         )
-    return masks
+    return mask
 
 
-def runs_of(masks: Bool[ndarray, "N H W"]) -> list[dict[str, Any]]:
+def runs_of(masks: Iterable[Bool[ndarray, "H W"]]) -> list[dict[str, Any]]:
     """Dense masks as COCO's compressed run lengths: `size` [h, w] and `counts` (bytes)."""
     from hotcoco import mask as codec
 

@@ -72,7 +72,7 @@ def _entries(
     sides = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()
     runs = None
     if "segmentation" in parts and known.masks is not None:
-        runs = runs_of(known.masks.detach().cpu().numpy())
+        runs = runs_of(mask.numpy() for mask in known.masks.detach().cpu())
     points = None
     if "keypoints" in parts and known.keypoints is not None:
         points = known.keypoints.detach().cpu().double().flatten(1).tolist()

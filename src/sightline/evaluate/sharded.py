@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -12,8 +13,9 @@ from torch import Tensor
 from sightline import processes
 from sightline.data.records import Dataset
 from sightline.evaluate.predict import predict
+from sightline.masks import BoxMasks
 from sightline.pipeline import Detector
-from sightline.types import Detections
+from sightline.types import Detections, Masks
 
 TENSORS = ("boxes", "scores", "labels", "region", "keypoints")
 
@@ -44,7 +46,7 @@ def predict_shared(
 
 
 def pack(found: Sequence[Detections]) -> bytes:
-    """Detections as one message; masks as bits."""
+    """Detections as one message; masks as bits, or as the cells they are pasted from."""
     tensors: dict[str, Tensor] = {}
     facts = []
     for i, one in enumerate(found):
@@ -52,10 +54,16 @@ def pack(found: Sequence[Detections]) -> bytes:
             value = getattr(one, name)
             if value is not None:
                 tensors[f"{i}/{name}"] = value.cpu().contiguous()
-        if one.masks is not None:
-            tensors[f"{i}/masks"] = torch.from_numpy(np.packbits(one.masks.cpu().numpy()))
-        shape = None if one.masks is None else list(one.masks.shape)
-        facts.append([one.size, one.classes, one.category_ids, shape])
+        masks: list[Any] | None = None
+        if isinstance(one.masks, BoxMasks):
+            masks = [one.masks.size, one.masks.threshold, one.masks.published]
+            tensors[f"{i}/cells"] = one.masks.cells.detach().cpu().contiguous()
+            tensors[f"{i}/mask boxes"] = one.masks.boxes.detach().cpu().contiguous()
+        elif one.masks is not None:
+            pixels = one.masks.cpu().numpy()
+            masks = list(pixels.shape)
+            tensors[f"{i}/masks"] = torch.from_numpy(np.packbits(pixels))
+        facts.append([one.size, one.classes, one.category_ids, masks])
     text = json.dumps(facts).encode()
     return len(text).to_bytes(8, "little") + text + safetensors.torch.save(tensors)
 
@@ -65,12 +73,16 @@ def unpack(message: bytes) -> list[Detections]:
     end = 8 + int.from_bytes(message[:8], "little")
     tensors = safetensors.torch.load(message[end:])
     answer = []
-    for i, (size, classes, ids, shape) in enumerate(json.loads(message[8:end])):
+    for i, (size, classes, ids, told) in enumerate(json.loads(message[8:end])):
         parts = {name: tensors.get(f"{i}/{name}") for name in TENSORS}
-        masks = None
-        if shape is not None:
-            bits = np.unpackbits(tensors[f"{i}/masks"].numpy(), count=int(np.prod(shape)))
-            masks = torch.from_numpy(bits.astype(bool).reshape(shape))
+        masks: Masks | None = None
+        if f"{i}/cells" in tensors:
+            (height, width), threshold, published = told
+            small = tensors[f"{i}/cells"], tensors[f"{i}/mask boxes"]
+            masks = BoxMasks(*small, (height, width), threshold, published)
+        elif told is not None:
+            bits = np.unpackbits(tensors[f"{i}/masks"].numpy(), count=int(np.prod(told)))
+            masks = torch.from_numpy(bits.astype(bool).reshape(told))
         answer.append(
             Detections(
                 **parts,  # type: ignore[arg-type]

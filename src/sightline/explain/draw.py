@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sightline.types import Detections
+from sightline.types import Detections, Masks
 
 Colour = tuple[int, int, int]
 Rect = tuple[int, int, int, int]
@@ -65,7 +65,7 @@ def draw(
     pixels = image.permute(1, 2, 0).cpu().numpy()
     shades = [colour(label) for label in found.labels.tolist()]
     if found.masks is not None:
-        pixels = _veil(pixels, found.masks.cpu().numpy(), shades, style.veil)
+        pixels = _veil(pixels, found.masks, shades, style.veil)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     extent = (picture.height * picture.width) ** 0.5
     line = style.line or max(1, round(extent / 250))
@@ -107,13 +107,15 @@ def _outline(pen: ImageDraw.ImageDraw, rect: Rect, line: int, shade: Colour) -> 
 
 def _veil(
     pixels: UInt8[np.ndarray, "H W 3"],
-    masks: np.ndarray,
+    masks: Masks | Tensor,
     shades: Sequence[Colour],
     share: float,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Colour laid over each mask, the best last, and a solid contour."""
     canvas = pixels.astype(np.float32)
-    for mask, shade in reversed(list(zip(masks, shades, strict=True))):
+    for row in reversed(range(len(masks))):
+        (mask,) = (one.cpu().numpy() for one in masks[row : row + 1])
+        shade = shades[row]
         tint = np.array(shade, np.float32)
         canvas[mask] += share * (tint - canvas[mask])
         padded = np.pad(mask, 1)

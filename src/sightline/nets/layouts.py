@@ -32,6 +32,10 @@ NO_BACKGROUND_BOX = Order(lambda x: x[4:], lambda x: torch.cat([torch.zeros_like
 """Published box regressors have four rows for the background, which nobody reads."""
 
 
+NO_BACKGROUND_MAP = Order(lambda x: x[1:], lambda x: torch.cat([torch.zeros_like(x[:1]), x]))
+"""So have published mask heads a map of it."""
+
+
 def channels_last(size: tuple[int, int]) -> Order:
     """A layer that reads bins: published ones take (C, h, w) in this order, ours (h, w, C)."""
 
@@ -160,6 +164,21 @@ def _faster_rcnn() -> Layout:
     return Layout(names, old, orders)
 
 
+def _mask_rcnn() -> Layout:
+    base = _faster_rcnn()
+    names = {theirs: f"detector.{ours}" for theirs, ours in base.names.items()}
+    old = {theirs: f"detector.{ours}" for theirs, ours in base.old.items()}
+    for row in range(4):
+        conv = f"branch.head.convs.{2 * row}"
+        names[f"roi_heads.mask_head.{row}.0"] = conv
+        old[f"roi_heads.mask_head.mask_fcn{row + 1}"] = conv
+    names["roi_heads.mask_predictor.conv5_mask"] = "branch.head.upsample"
+    names["roi_heads.mask_predictor.mask_fcn_logits"] = "branch.head.logits"
+    orders = {f"detector.{ours}": order for ours, order in base.orders.items()}
+    orders["branch.head.logits"] = NO_BACKGROUND_MAP
+    return Layout(names, old, orders)
+
+
 def _resnet_layout(depth: int) -> Callable[[], Layout]:
     return lambda: Layout(dict(_resnet(depth)))
 
@@ -174,6 +193,7 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "vgg16_layers": lambda: Layout({"classifier.0": "fc6", "classifier.3": "fc7"}),
     "retinanet_resnet50_fpn": _retinanet,
     "fasterrcnn_resnet50_fpn": _faster_rcnn,
+    "maskrcnn_resnet50_fpn": _mask_rcnn,
 }
 """torchvision's names of networks → their layouts."""
 

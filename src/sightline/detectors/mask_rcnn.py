@@ -1,0 +1,210 @@
+"""Mask R-CNN (He 2017): what was found is looked at once more, pixel by pixel.
+
+Beside the box head a small convolutional branch answers for each class "which of these cells belong
+to the object?". Classes do not compete (a sigmoid a cell), regions are read by RoIAlign, and only
+what survived suppression is looked at. With one map a keypoint instead of a class, the same branch
+finds poses (section 5).
+
+Departures. `mask_rcnn_resnet50_fpn` follows the published torchvision network to the number, the
+pasting of masks to whole pixels included.
+
+Key of shapes: B images, R regions, K classes, P keypoints, C channels, m cells of a mask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.detectors.fast_rcnn import RegionCriterion, RegionPooling
+from sightline.detectors.faster_rcnn import (
+    FasterRCNN,
+    faster_rcnn_mobilenet_v2,
+    faster_rcnn_resnet50_fpn,
+)
+from sightline.detectors.losses import normaliser
+from sightline.masks import BoxMasks
+from sightline.ops.roi_align import roi_align
+from sightline.preparation import Preparation
+from sightline.suppress import Selection
+from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets
+
+
+class MaskHead(nn.Module):
+    """`depth` 3×3 convolutions, a 2×2 deconvolution, and one map a class: 14 × 14 to 28 × 28."""
+
+    def __init__(
+        self, channels: int, classes: int, pooling: RegionPooling, hidden: int = 256, depth: int = 4
+    ) -> None:
+        super().__init__()
+        self.pooling, self.convs = pooling, nn.Sequential()
+        for row in range(depth):
+            conv = nn.Conv2d(hidden if row else channels, hidden, 3, 1, 1)
+            self.convs.extend([conv, nn.ReLU(inplace=True)])
+        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)
+        self.logits = nn.Conv2d(hidden, classes, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self, features: Features, regions: Regions, image: Size
+    ) -> Float[Tensor, "R K m m"]:
+        """Logits of every class at every cell of every region."""
+        x = self.convs(self.pooling(features, regions, image).to(features[0].dtype))
+        y: Tensor = self.logits(F.relu(self.upsample(x)))
+        return y.float()
+
+
+class MaskBranch(nn.Module):
+    """Masks of what was kept, and what their head learns."""
+
+    def __init__(self, head: MaskHead, published: bool = False) -> None:
+        super().__init__()
+        self.head, self.published = head, published
+
+    def look(
+        self, batch: Batch, features: Features, regions: Regions, found: Sequence[Detections]
+    ) -> list[Detections]:
+        """The detections with the mask of each one's class, pasted only when asked for."""
+        logits = self.head(features, regions, batch.size)
+        labels = torch.cat([one.labels for one in found]).to(logits.device)
+        cells = logits[torch.arange(len(logits), device=logits.device), labels].sigmoid().cpu()
+        parts = cells.split([len(one) for one in found])
+        return [
+            replace(one, masks=BoxMasks(part, one.boxes, one.size, published=self.published))
+            for one, part in zip(found, parts, strict=True)
+        ]
+
+    def loss(
+        self,
+        batch: Batch,
+        features: Features,
+        regions: Regions,
+        owner: Int[Tensor, "S"],
+        targets: Sequence[Targets],
+    ) -> dict[str, Tensor]:
+        """Binary cross-entropy at every cell of the true class's mask, and of no other (section 3).
+
+        The goal is the object's mask, read by RoIAlign within its region and rounded. Images whose
+        objects have no masks teach all but this.
+        """
+        goals, rows, labels = [], [], []
+        for index, truth in enumerate(targets):
+            own = ((regions.image == index) & (owner >= 0)).nonzero()[:, 0]
+            if truth.masks is None or not len(own):
+                continue
+            pixels, which = truth.masks[:, None].float(), owner[own]
+            cells = self.cells
+            goals.append(roi_align(pixels, regions.boxes[own], which, cells, 1.0, 2, True)[:, 0])
+            rows.append(own)
+            labels.append(truth.labels[which])
+        count = sum(map(len, rows))
+        total = normaliser(owner.new_tensor(count * self.cells[0] * self.cells[1]))
+        if not count:
+            return {"mask": features[0].sum() * 0}
+        chosen = torch.cat(rows)
+        some = Regions(regions.boxes[chosen], regions.image[chosen], regions.level[chosen])
+        logits = self.head(features, some, batch.size)
+        own_class = logits[torch.arange(count, device=logits.device), torch.cat(labels)]
+        wanted = (torch.cat(goals) > 0.5).float()
+        entropy = F.binary_cross_entropy_with_logits(own_class, wanted, reduction="sum")
+        return {"mask": entropy / total}
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(rows, columns) of a mask: twice those of a pooled region."""
+        rows, columns = self.head.pooling.size
+        return 2 * rows, 2 * columns
+
+
+class MaskRCNN(nn.Module):
+    """Faster R-CNN, and a branch that looks once more at what it found."""
+
+    def __init__(self, detector: FasterRCNN, branch: nn.Module) -> None:
+        super().__init__()
+        self.detector, self.branch = detector, branch
+        self.classes = detector.classes
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The backbone and pyramid of all stages."""
+        return self.detector.encoder
+
+    @property
+    def preparation(self) -> Preparation:
+        """How images are prepared."""
+        return self.detector.preparation
+
+    @preparation.setter
+    def preparation(self, value: Preparation) -> None:
+        self.detector.preparation = value
+
+    @property
+    def selection(self) -> Selection:
+        """What stays of the boxes."""
+        return self.detector.selection
+
+    @selection.setter
+    def selection(self, value: Selection) -> None:
+        self.detector.selection = value
+
+    @property
+    def criterion(self) -> RegionCriterion:
+        """What the box head learns."""
+        return self.detector.criterion
+
+    @criterion.setter
+    def criterion(self, value: RegionCriterion) -> None:
+        self.detector.criterion = value
+
+    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
+        """Resize, normalise and pad images of one size."""
+        return self.detector.prepare(images)
+
+    def encode(self, batch: Batch) -> Features:
+        """The maps that all stages read."""
+        return self.detector.encode(batch)
+
+    def propose(self, batch: Batch, features: Features) -> Regions:
+        """What the region proposal network finds."""
+        return self.detector.propose(batch, features)
+
+    def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
+        """Softmax over classes and background, and a box of each class."""
+        return self.detector.classify(batch, features, regions)
+
+    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
+        """Threshold and NMS; then the branch looks at the refined boxes that are left."""
+        found = self.detector.postprocess(batch, features, scored)
+        boxes = [f.to_prepared(one.boxes) for f, one in zip(batch.frames, found, strict=True)]
+        count = torch.tensor([len(one) for one in found])
+        image = torch.arange(len(found)).repeat_interleave(count)
+        regions = Regions(torch.cat(boxes), image, torch.zeros_like(image))
+        answer: list[Detections] = self.branch.look(
+            batch, features, regions.to(batch.pixels.device), found
+        )
+        return answer
+
+    def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Losses by part; their sum is to be minimised."""
+        features = self.encode(batch)
+        losses, regions, owner = self.detector.learn(batch, features, targets)
+        return {**losses, **self.branch.loss(batch, features, regions, owner, targets)}
+
+
+def mask_rcnn_resnet50_fpn(classes: Sequence[str]) -> MaskRCNN:
+    """The published network: Faster R-CNN on ResNet-50 and four convolutions of 256 channels."""
+    head = MaskHead(256, len(classes), RegionPooling(size=(14, 14)))
+    return MaskRCNN(faster_rcnn_resnet50_fpn(classes), MaskBranch(head, published=True))
+
+
+def mask_rcnn_mobilenet_v2(classes: Sequence[str]) -> MaskRCNN:
+    """The light one, for CPUs: two convolutions of 96 channels, true to the half pixel."""
+    pooling = RegionPooling(size=(14, 14), aligned=True, levels=3)
+    head = MaskHead(96, len(classes), pooling, hidden=96, depth=2)
+    return MaskRCNN(faster_rcnn_mobilenet_v2(classes), MaskBranch(head))
