@@ -125,16 +125,31 @@ def targets(*boxes: list[float], crowd: bool = False) -> Targets:
     )
 
 
+LIGHT = [name for name in sorted(catalogue.MODELS) if "mobilenet" in name]
+HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
+
+TRUTHS = {
+    "objects": (targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([10, 50, 40, 60])),
+    "one empty": (targets([20, 20, 90, 100]), targets()),
+    "all empty": (targets(), targets()),
+    "a crowd": (targets([20, 20, 90, 100], crowd=True), targets()),
+    "tiny, large and thin": (targets([0, 0, 1, 1], [0, 0, 223, 120], [5, 5, 5.5, 90]), targets()),
+}
+
+
 @pytest.mark.parametrize(
-    "truth",
+    ("detector", "truth"),
     [
-        (targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([10, 50, 40, 60])),
-        (targets([20, 20, 90, 100]), targets()),
-        (targets(), targets()),
-        (targets([20, 20, 90, 100], crowd=True), targets()),
-        (targets([0, 0, 1, 1], [0, 0, 223, 120], [5, 5, 5.5, 90]), targets()),
+        pytest.param(
+            name,
+            truth,
+            id=f"{name}-{kind}",
+            marks=[pytest.mark.slow] if name in HEAVY and kind != "one empty" else [],
+        )
+        for name in sorted(catalogue.MODELS)
+        for kind, truth in TRUTHS.items()
     ],
-    ids=["objects", "one empty", "all empty", "a crowd", "tiny, large and thin"],
+    indirect=["detector"],
 )
 def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) -> None:
     loss = getattr(detector, "loss", None)
@@ -151,10 +166,6 @@ def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) 
     gradients = [p.grad for p in detector.parameters() if p.grad is not None]  # type: ignore[attr-defined]
     assert gradients and all(torch.isfinite(g).all() for g in gradients)
     detector.zero_grad(set_to_none=True)  # type: ignore[attr-defined]
-
-
-LIGHT = [name for name in sorted(catalogue.MODELS) if "mobilenet" in name]
-HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
 
 
 @pytest.mark.parametrize(

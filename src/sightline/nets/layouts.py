@@ -164,18 +164,32 @@ def _faster_rcnn() -> Layout:
     return Layout(names, old, orders)
 
 
-def _mask_rcnn() -> Layout:
+def _within_mask_rcnn() -> tuple[dict[str, str], dict[str, str], dict[str, Order]]:
+    """Faster R-CNN inside of Mask R-CNN: names, old names, orders."""
     base = _faster_rcnn()
-    names = {theirs: f"detector.{ours}" for theirs, ours in base.names.items()}
-    old = {theirs: f"detector.{ours}" for theirs, ours in base.old.items()}
+    return (
+        {theirs: f"detector.{ours}" for theirs, ours in base.names.items()},
+        {theirs: f"detector.{ours}" for theirs, ours in base.old.items()},
+        {f"detector.{ours}": order for ours, order in base.orders.items()},
+    )
+
+
+def _mask_rcnn() -> Layout:
+    names, old, orders = _within_mask_rcnn()
     for row in range(4):
         conv = f"branch.head.convs.{2 * row}"
         names[f"roi_heads.mask_head.{row}.0"] = conv
         old[f"roi_heads.mask_head.mask_fcn{row + 1}"] = conv
     names["roi_heads.mask_predictor.conv5_mask"] = "branch.head.upsample"
     names["roi_heads.mask_predictor.mask_fcn_logits"] = "branch.head.logits"
-    orders = {f"detector.{ours}": order for ours, order in base.orders.items()}
-    orders["branch.head.logits"] = NO_BACKGROUND_MAP
+    return Layout(names, old, {**orders, "branch.head.logits": NO_BACKGROUND_MAP})
+
+
+def _keypoint_rcnn() -> Layout:
+    names, old, orders = _within_mask_rcnn()
+    for row in range(8):
+        names[f"roi_heads.keypoint_head.{2 * row}"] = f"branch.head.convs.{2 * row}"
+    names["roi_heads.keypoint_predictor.kps_score_lowres"] = "branch.head.maps"
     return Layout(names, old, orders)
 
 
@@ -194,6 +208,7 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "retinanet_resnet50_fpn": _retinanet,
     "fasterrcnn_resnet50_fpn": _faster_rcnn,
     "maskrcnn_resnet50_fpn": _mask_rcnn,
+    "keypointrcnn_resnet50_fpn": _keypoint_rcnn,
 }
 """torchvision's names of networks → their layouts."""
 

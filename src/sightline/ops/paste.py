@@ -20,7 +20,7 @@ def _exact(low: float, high: float, cells: int, pixels: int) -> tuple[int, Float
     """
     length = max(high - low, 1e-6)
     reach = length / cells / 2
-    first = max(0, math.ceil(low - reach - 0.5))
+    first = min(pixels, max(0, math.ceil(low - reach - 0.5)))
     last = min(pixels, math.floor(high + reach - 0.5) + 1)
     centres = torch.arange(first, max(first, last), dtype=torch.float64) + 0.5
     places = (centres - low) * (cells / length) - 0.5
@@ -40,11 +40,11 @@ def _published(
     centre, half = (low + high) / 2, (high - low) / 2 * (cells + 2) / cells
     start, end = int(centre - half), int(centre + half)  # towards zero
     count = max(end - start + 1, 1)
-    number = torch.arange(count, dtype=torch.float64)
+    first = min(pixels, max(0, start))
+    last = max(first, min(pixels, start + count))
+    number = torch.arange(first, last, dtype=torch.float64) - float(start)
     places = ((number + 0.5) * ((cells + 2) / count) - 0.5).clamp(0, cells + 1)
-    weights = _hats(places, cells + 2)[:, 1:-1]  # the frame is 0
-    first, last = max(0, start), min(pixels, start + count)
-    return first, weights[first - start : max(first, last) - start]
+    return first, _hats(places, cells + 2)[:, 1:-1]  # the frame is 0
 
 
 def paste(
@@ -60,9 +60,6 @@ def paste(
     if not all(map(math.isfinite, (x1, y1, x2, y2))):
         return 0, 0, cells.new_zeros(0, 0)
     axis = _published if published else _exact
-    limit = 2.0 * max(size) + 64  # what lies further out touches no pixel
-    x1, x2 = (min(max(v, -limit), limit) for v in (x1, x2))
-    y1, y2 = (min(max(v, -limit), limit) for v in (y1, y2))
     top, rows = axis(y1, y2, cells.shape[0], size[0])
     left, columns = axis(x1, x2, cells.shape[1], size[1])
     return top, left, rows.to(cells) @ cells @ columns.to(cells).T
