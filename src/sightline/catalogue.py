@@ -32,6 +32,8 @@ ALIASES: dict[str, str] = {
 
 PUBLISHED: dict[str, str] = {
     "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn_coco": "keypoint_rcnn_resnet50_fpn",
+    "maskrcnn_resnet50_fpn_coco": "mask_rcnn_resnet50_fpn",
     "retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn",
 }
 """Weights that others published, fetched when they are named → the model they are for."""

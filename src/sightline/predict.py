@@ -169,9 +169,11 @@ def _published(name: str) -> checkpoint.Checkpoint:
     from sightline.nets.categories import COCO
 
     model = catalogue.PUBLISHED[name]
-    detector = cast(nn.Module, catalogue.build(model, list(COCO.values())))
+    ids = list(weights.PUBLISHED[name].ids)
+    classes = [COCO[number] for number in ids]
+    detector = cast(nn.Module, catalogue.build(model, classes))
     path = weights.load_named(detector, name)
-    manifest = {"model": model, "classes": list(COCO.values()), "category_ids": list(COCO)}
+    manifest = {"model": model, "classes": classes, "category_ids": ids}
     return checkpoint.Checkpoint(detector.state_dict(), manifest, path)
 
 

@@ -106,8 +106,8 @@ class RegionHead(nn.Module):
     ) -> tuple[Float[Tensor, "R L"], Float[Tensor, "R K 4"]]:
         """Logits and offsets of every region of a batch of prepared size `image`."""
         x = self.layers(self.pooling(features, regions, image).to(features[0].dtype))
-        offsets: Tensor = self.box_offsets(x)
-        return self.class_logits(x).float(), offsets.unflatten(1, (-1, 4)).float()
+        offsets: Tensor = self.box_offsets(x).float()
+        return self.class_logits(x).float(), offsets.view(len(offsets), -1, 4)
 
     def decode(self, offsets: Float[Tensor, "R K 4"], regions: Regions) -> Float[Tensor, "R K 4"]:
         """The box that each class would have of each region."""

@@ -85,9 +85,8 @@ class KeypointBranch(nn.Module):
         maps = self.head(features, regions, batch.size).cpu()
         places, values = peaks(maps, regions.boxes.cpu())
         answers, counts = [], [len(one) for one in found]
-        for one, frame, xy, value in zip(
-            found, batch.frames, places.split(counts), values.split(counts), strict=True
-        ):
+        parts = torch.split(places, counts), torch.split(values, counts)
+        for one, frame, xy, value in zip(found, batch.frames, *parts, strict=True):
             points = torch.cat([frame.to_original(xy), value.sigmoid()[..., None]], dim=-1)
             answers.append(replace(one, keypoints=points))
         return answers

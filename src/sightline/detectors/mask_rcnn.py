@@ -13,6 +13,7 @@ Key of shapes: B images, R regions, K classes, P keypoints, C channels, m cells 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -58,6 +59,28 @@ class MaskHead(nn.Module):
         x = self.convs(self.pooling(features, regions, image).to(features[0].dtype))
         y: Tensor = self.logits(F.relu(self.upsample(x)))
         return y.float()
+
+
+@runtime_checkable
+class Branch(Protocol):
+    """What looks once more at what was found."""
+
+    def look(
+        self, batch: Batch, features: Features, regions: Regions, found: Sequence[Detections]
+    ) -> list[Detections]:
+        """The detections with what the branch sees; `regions` are their boxes, in their order."""
+        ...
+
+    def loss(
+        self,
+        batch: Batch,
+        features: Features,
+        regions: Regions,
+        owner: Int[Tensor, "S"],
+        targets: Sequence[Targets],
+    ) -> dict[str, Tensor]:
+        """Losses over the regions that answer for an object, by part."""
+        ...
 
 
 class MaskBranch(nn.Module):
@@ -125,7 +148,9 @@ class MaskBranch(nn.Module):
 class MaskRCNN(nn.Module):
     """Faster R-CNN, and a branch that looks once more at what it found."""
 
-    def __init__(self, detector: FasterRCNN, branch: nn.Module) -> None:
+    branch: Branch
+
+    def __init__(self, detector: FasterRCNN, branch: Branch) -> None:
         super().__init__()
         self.detector, self.branch = detector, branch
         self.classes = detector.classes
@@ -185,10 +210,7 @@ class MaskRCNN(nn.Module):
         count = torch.tensor([len(one) for one in found])
         image = torch.arange(len(found)).repeat_interleave(count)
         regions = Regions(torch.cat(boxes), image, torch.zeros_like(image))
-        answer: list[Detections] = self.branch.look(
-            batch, features, regions.to(batch.pixels.device), found
-        )
-        return answer
+        return self.branch.look(batch, features, regions.to(batch.pixels.device), found)
 
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses by part; their sum is to be minimised."""

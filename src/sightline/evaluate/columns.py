@@ -169,7 +169,7 @@ def _found_row(
         "scores": _finite(scores, example, "score"),
     }
     if masks and found.masks is not None:
-        pixels = found.masks.detach().cpu()[torch.from_numpy(keep)]
+        pixels = found.masks.detach().cpu()[keep.tolist()]
         row["masks"] = runs_of(_same_size(mask.numpy(), example) for mask in pixels)
     if points and found.keypoints is not None:
         if found.keypoints.shape[1] != points:

@@ -40,10 +40,10 @@ def channels_last(size: tuple[int, int]) -> Order:
     """A layer that reads bins: published ones take (C, h, w) in this order, ours (h, w, C)."""
 
     def to_ours(x: Tensor) -> Tensor:
-        return x if x.ndim == 1 else x.unflatten(1, (-1, *size)).permute(0, 2, 3, 1).flatten(1)
+        return x if x.ndim == 1 else x.view(len(x), -1, *size).permute(0, 2, 3, 1).flatten(1)
 
     def to_published(x: Tensor) -> Tensor:
-        return x if x.ndim == 1 else x.unflatten(1, (*size, -1)).permute(0, 3, 1, 2).flatten(1)
+        return x if x.ndim == 1 else x.view(len(x), *size, -1).permute(0, 3, 1, 2).flatten(1)
 
     return Order(to_ours, to_published)
 

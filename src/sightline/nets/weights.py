@@ -28,7 +28,7 @@ class Published:
 
     `ignore` are the layers that our network does without; `eps` is what its batch norms add to the
     variance; `class_layers` are the published layers with so many outputs for each of COCO's 91
-    ids, where id 0 is the `background` or nothing.
+    ids, where id 0 is the `background` or nothing. `ids` are the categories that a detector finds.
     """
 
     file: str
@@ -37,6 +37,7 @@ class Published:
     eps: float = 1e-5
     class_layers: tuple[tuple[str, int], ...] = ()
     background: bool = False
+    ids: tuple[int, ...] = tuple(COCO)
 
 
 PUBLISHED: dict[str, Published] = {
@@ -64,6 +65,24 @@ PUBLISHED: dict[str, Published] = {
             ("roi_heads.box_predictor.bbox_pred", 4),
         ),
         background=True,
+    ),
+    "maskrcnn_resnet50_fpn_coco": Published(
+        "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
+        "maskrcnn_resnet50_fpn",
+        eps=0.0,
+        class_layers=(
+            ("roi_heads.box_predictor.cls_score", 1),
+            ("roi_heads.box_predictor.bbox_pred", 4),
+            ("roi_heads.mask_predictor.mask_fcn_logits", 1),
+        ),
+        background=True,
+    ),
+    "keypointrcnn_resnet50_fpn_coco": Published(
+        "keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
+        "keypointrcnn_resnet50_fpn",
+        eps=0.0,
+        background=True,
+        ids=(1,),
     ),
 }
 """Name → file of torchvision (BSD-3-Clause), at `download.BASE`."""

@@ -79,7 +79,7 @@ def _load_backbone(detector: Any, path: Path) -> None:
     found = read_state(path)
     fault: WeightsError | None = None
     for published in weights.PUBLISHED.values():
-        if not published.class_layers:
+        if not published.background and not published.class_layers:
             try:
                 backbone, ignore = detector.encoder.backbone, published.ignore
                 weights.load_published(backbone, found, published.layout, ignore=ignore, path=path)
