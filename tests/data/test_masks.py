@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.data import masks
@@ -68,3 +68,20 @@ def test_leading_ones() -> None:
     runs = masks.encode(np.ones((2, 3), bool))
     assert runs.counts.tolist() == [0, 6]
     assert masks.decode(Runs(np.array([6]), (2, 3))).sum() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 7), st.integers(1, 9)),
+    part=st.tuples(st.integers(0, 7), st.integers(0, 9), st.integers(0, 7), st.integers(0, 9)),
+    seed=st.integers(0, 9),
+)
+def test_a_window_is_encoded_as_the_whole(
+    size: tuple[int, int], part: tuple[int, int, int, int], seed: int
+) -> None:
+    top, left = min(part[0], size[0]), min(part[1], size[1])
+    mask = np.zeros(size, bool)
+    inner = mask[top : top + part[2], left : left + part[3]]
+    inner[:] = np.random.default_rng(seed).random(inner.shape) < 0.6
+    whole, window = masks.encode(mask), masks.encode_window(inner.copy(), top, left, size)
+    assert window.size == whole.size and window.counts.tolist() == whole.counts.tolist()

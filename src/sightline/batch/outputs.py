@@ -2,21 +2,22 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TextIO
 
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from sightline import boxes as bx
 from sightline.data import masks
 from sightline.errors import SightlineError, UsageError
 from sightline.files import atomic_write, make_folder, refuse, write_json, write_text
-from sightline.types import Detections
+from sightline.masks import BoxMasks
+from sightline.types import Detections, Masks
 
 Image = UInt8[Tensor, "3 H W"]
 
@@ -35,15 +36,21 @@ def row(key: str, found: Detections) -> dict[str, Any]:
         for one in found.to_json()
     ]
     if found.masks is not None:
-        for one, mask in zip(detections, found.masks, strict=True):
-            one["mask"] = rle(mask)
+        for one, mask in zip(detections, _runs(found.masks), strict=True):
+            one["mask"] = mask
     return {"file": key, "width": width, "height": height, "detections": detections}
 
 
-def rle(mask: Bool[Tensor, "H W"]) -> dict[str, Any]:
-    """A mask as COCO writes it: {"size": [height, width], "counts": text}."""
-    runs = masks.encode(mask.numpy())
-    return {"size": list(runs.size), "counts": masks.to_text(runs)}
+def _runs(found: Masks) -> Iterator[dict[str, Any]]:
+    """Masks as COCO writes them: {"size": [height, width], "counts": text}."""
+    for row in range(len(found)):
+        if isinstance(found, BoxMasks):
+            top, left, values = found.window(row)
+            inner = (values > found.threshold).numpy()
+            runs = masks.encode_window(inner, top, left, found.size)
+        else:
+            runs = masks.encode(found[row].cpu().numpy())
+        yield {"size": list(runs.size), "counts": masks.to_text(runs)}
 
 
 def error_row(key: str, error: SightlineError) -> dict[str, Any]:

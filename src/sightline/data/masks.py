@@ -92,6 +92,19 @@ def encode(mask: Bool[ndarray, "H W"]) -> Runs:
     return Runs(np.diff(edges).astype(np.int64), (height, width))
 
 
+def encode_window(inner: Bool[ndarray, "h w"], top: int, left: int, size: Size) -> Runs:
+    """The run lengths of a mask of `size` that is `inner` from row `top` and column `left` on, and
+    empty elsewhere: without a pixel of the rest.
+    """
+    height, width = size
+    columns = np.zeros((inner.shape[1], height), np.int8)
+    columns[:, top : top + inner.shape[0]] = inner.T
+    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + left * height
+    edges = np.concatenate([[0], changes, [height * width]])
+    counts = np.diff(edges).astype(np.int64)
+    return Runs(counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts, size)
+
+
 def decode(runs: Runs) -> Bool[ndarray, "H W"]:
     """The mask of run lengths."""
     ones = np.arange(len(runs.counts)) % 2 == 1

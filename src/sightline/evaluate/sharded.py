@@ -58,7 +58,7 @@ def pack(found: Sequence[Detections]) -> bytes:
         if isinstance(one.masks, BoxMasks):
             masks = [one.masks.size, one.masks.threshold, one.masks.published]
             tensors[f"{i}/cells"] = one.masks.cells.detach().cpu().contiguous()
-            tensors[f"{i}/mask boxes"] = one.masks.boxes.detach().cpu().contiguous()
+            tensors[f"{i}/mask boxes"] = one.masks.boxes.detach().cpu().clone()
         elif one.masks is not None:
             pixels = one.masks.cpu().numpy()
             masks = list(pixels.shape)
