@@ -26,7 +26,7 @@ from sightline.data.reading import (
 from sightline.data.records import Dataset, Example, Objects
 from sightline.data.upright import settle
 from sightline.data.voc_pages import Page, Shape, page_of
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.errors import AnnotationError, ImageError
 from sightline.types import Size
 
 VOC_CLASSES = (
@@ -71,15 +71,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         names.update(page.names)
         pages[path.stem] = page
     classes = _class_order(names)
-    if not classes:
-        empty = DatasetError(
-            "no XML file names any object",
-            code="dataset.empty",
-            path=folder,
-            hint="label some images",
-        )
-        empty.faults = checks.finish()
-        raise empty
+    checks.need(classes, folder)
     examples: dict[Path, Example] = {}
     for stem in wanted:
         found = (
@@ -91,18 +83,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
             checks.add("image.duplicate_file", message, pages[stem].path, "filename", hint)
         elif found is not None:
             examples[found.path] = found
-    return Dataset(
-        examples=settle(list(examples.values()), checks),
-        classes=classes,
-        category_ids=tuple(range(1, len(classes) + 1)),
-        skeleton=None,
-        name=folder.name,
-        root=folder,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    return checks.dataset(settle(list(examples.values()), checks), classes, (folder, split))
 
 
 def _wanted(folder: Path, split: str | None, files: list[Path], checks: Checks) -> list[str]:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline import images as pictures
 from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.formats.open_images_folders import Folders
 from sightline.data.formats.open_images_rows import (
@@ -31,7 +30,8 @@ from sightline.data.formats.open_images_rows import (
 from sightline.data.formats.plain_csv import unguarded
 from sightline.data.reading import contained, list_folder
 from sightline.data.records import Dataset, Example, Objects
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.data.sizes import header_size
+from sightline.errors import AnnotationError
 from sightline.types import Size
 
 SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
@@ -90,22 +90,10 @@ def read_open_images(
     for file in files:
         reader.read(file, split is None or file.split == split)
     index, classes = reader.descriptions.classes(reader.labels)
-    if not classes:
-        checks.finish()
-        raise DatasetError("no row names any object", code="dataset.empty", path=root)
+    checks.need(classes, root)
     pages = [*reader.pages.values(), *reader.unnamed(files, split)]
-    return Dataset(
-        examples=tuple(_example(page, index, root) for page in pages),
-        classes=classes,
-        category_ids=tuple(range(1, len(classes) + 1)),
-        skeleton=None,
-        name=root.name,
-        root=root,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    examples = [_example(page, index, root) for page in pages]
+    return checks.dataset(examples, classes, (root, split))
 
 
 def _example(page: _Page, index: dict[str, int], root: Path) -> Example:
@@ -173,15 +161,9 @@ class _Reader:
             raise AnnotationError(
                 f"the image {key!r} stands in another file too", code="image.duplicate_file"
             )
-        page = _Page(path, self._size(path))
+        page = _Page(path, header_size(path))
         self.pages[path] = page
         return page
-
-    def _size(self, path: Path) -> Size:
-        try:
-            return pictures.read_size(path)
-        except ImageError as error:
-            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
 
     def _label(self, cells: dict[str, str]) -> str:
         label = unguarded(cells["labelname"])
@@ -217,7 +199,7 @@ class _Reader:
         pages = []
         for path in dict.fromkeys(paths):
             try:
-                pages.append(_Page(path, self._size(contained(path.parent, path.name))))
+                pages.append(_Page(path, header_size(contained(path.parent, path.name))))
             except AnnotationError as error:
                 self.checks.add_error(error, path, None)
         return pages
