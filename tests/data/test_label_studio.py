@@ -130,6 +130,7 @@ WRONG: dict[str, tuple[str, Any]] = {
     "true": ("rle.format", [True]),
     "nothing": ("rle.sum", []),
     "of another image": ("rle.size", brush.encode(np.ones((40, 61), bool))),
+    "without a pixel": ("mask.empty", brush.encode(np.zeros(SIZE, bool))),
     "cut off": ("rle.sum", brush.encode(np.ones(SIZE, bool))[:-2]),
     "other words": ("rle.format", [0, 0, 0x25, 0x80, 0, 0, 0, 0]),
     "too long": ("rle.sum", stream("1" + "11" + f"{65535:016b}" + "1" * 8, total=9600)),

@@ -163,7 +163,7 @@ def _mask(node: Node, size: Size) -> Runs:
     words = [word.strip() for word in (node.get("rle") or "").split(",")]
     if not all(_whole(word) for word in words):
         raise AnnotationError("the run lengths are no whole numbers", code="rle.text")
-    runs = masks.from_counts([int(word) for word in words], (width, height))
+    runs = masks.covering(masks.from_counts([int(word) for word in words], (width, height)))
     mask = np.zeros(size, bool)
     mask[top : top + height, left : left + width] = masks.decode(runs).T
     return masks.encode(mask)
