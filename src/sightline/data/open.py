@@ -81,11 +81,11 @@ def splits(folder: Path | str, format: str | None = None) -> tuple[str, ...]:
     return SOURCES[_recognise(place, format)].splits(place)
 
 
-def default_split(folder: Path | str, wanted: str) -> str | None:
+def default_split(folder: Path | str, wanted: str, format: str | None = None) -> str | None:
     """The split to take where the user names none: `wanted` ("train", "val") under the name it has
     in this folder; None, all of it, for a folder without splits.
     """
-    known = splits(folder)
+    known = splits(folder, format)
     return _existing(wanted, known, Path(folder)) if known else None
 
 
