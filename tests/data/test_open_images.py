@@ -239,14 +239,6 @@ def test_splits_that_a_file_name_cannot_tell(tmp_path: Path, split: str) -> None
     assert caught.value.code == "convert.name"
 
 
-def test_images_that_would_not_be_found_again(tmp_path: Path) -> None:
-    dataset = made(tmp_path / "from")
-    odd = replace(dataset[0], path=dataset[0].path.rename(tmp_path / "from" / "photo.jfif"))
-    with pytest.raises(DatasetError) as caught:
-        convert([replace(dataset, examples=(odd,))], tmp_path / "out", "openimages")
-    assert caught.value.code == "convert.name"
-
-
 @pytest.mark.parametrize("to", ["openimages", "cvat"])
 def test_real_raccoons_and_coco_there_and_back(shared: Path, tmp_path: Path, to: str) -> None:
     for name in ("raccoon", "coco"):

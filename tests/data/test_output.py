@@ -13,7 +13,7 @@ from sightline.data import open_dataset
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS
 from sightline.data.formats.output import MARK, NEW, OLD, OWNER, check_output, staged
-from sightline.errors import DatasetError, ResourceError
+from sightline.errors import DatasetError, ResourceError, SightlineWarning
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_names_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     assert "XML" in refused("voc", "c\rat")
     for to in ("voc", "yolo"):
         assert "blank" in refused(to, "cat ")
-    for to in ("yolo", "labelme", "labelstudio"):
+    for to in ("yolo", "labelme", "labelstudio", "openimages"):
         assert "hidden" in refused(to, "cat", ".a.jpg")
     for to in FORMATS:
         assert "UTF-8" in refused(to, "cat\ud800")
@@ -282,3 +282,26 @@ def test_what_a_living_conversion_writes_stays(tmp_path: Path, source: Path) -> 
         shutil.rmtree(out)
     assert names(out) == [MARK, "mine"]
     assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_endings_that_no_reader_looks_for(tmp_path: Path, to: str) -> None:
+    from folders import coco_folder, coco_labels
+
+    images = [
+        {"id": i, "file_name": name, "height": 40, "width": 60}
+        for i, name in enumerate(("a.jfif", "a.jpg", "b", "c.d.JPG"))
+    ]
+    rows = [{"id": i, "image_id": i, "category_id": 3, "bbox": [10, 5, 20, 30]} for i in range(4)]
+    source = coco_folder(tmp_path / "in", coco_labels(images=images, annotations=rows))
+    folder = source / "images" / "val"
+    for name in ("a.jfif", "b", "c.d.JPG"):
+        shutil.copyfile(folder / "a.jpg", folder / name)
+    with pytest.warns(SightlineWarning, match=r"2 images get an ending .* a\.jfif → \.jpg"):
+        convert([open_dataset(source, "val")], tmp_path / "out", to)
+    again = open_dataset(tmp_path / "out", format=to)
+    names = sorted(example.path.name for example in again)
+    assert names == ["a-2.jpg", "a.jpg", "b.jpg", "c.d.JPG"]
+    assert [len(example.objects) for example in again] == [1] * 4
+    wanted = (folder / "a.jpg").read_bytes()
+    assert all(example.path.read_bytes() == wanted for example in again)
