@@ -229,6 +229,11 @@ def to_number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number in at most nine ASCII digits."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 def to_flag(text: str | None) -> bool:
     """Whether a text says yes: 1, true or yes."""
     return (text or "").strip().lower() in ("1", "true", "yes")

@@ -22,6 +22,7 @@ from sightline.data.pages import Names, Page, to_dataset
 from sightline.data.reading import is_image_name, read_json
 from sightline.data.records import Dataset
 from sightline.data.sizes import image_size, said_size
+from sightline.data.split_names import rank
 from sightline.errors import AnnotationError
 
 SAMPLE = 20
@@ -52,9 +53,7 @@ def task_files(root: Path) -> dict[str | None, Path]:
     if len(set(names)) < len(names):  # tasks_a.json beside a.json
         names = [path.stem for path in files]
     found = dict(zip(names, files, strict=True))
-    order = ("train", "val", "valid", "test")
-    rank = sorted(found, key=lambda name: (order.index(name) if name in order else 9, name))
-    return {name: found[name] for name in rank}
+    return {name: found[name] for name in sorted(found, key=rank)}
 
 
 def read_label_studio(

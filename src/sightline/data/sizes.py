@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sightline import images
-from sightline.data.checks import is_number
+from sightline.data.checks import is_number, is_whole
 from sightline.errors import AnnotationError, ImageError
 from sightline.types import Size
 
@@ -36,7 +36,7 @@ def written_size(height: str | None, width: str | None) -> Size | None:
 def _whole(text: str | None) -> int | str | None:
     """The number that a text is; the text itself where it is none."""
     text = (text or "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text or None
+    return int(text) if is_whole(text) else text or None
 
 
 def header_size(path: Path) -> Size:

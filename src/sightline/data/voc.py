@@ -24,6 +24,7 @@ from sightline.data.reading import (
     with_image_suffix,
 )
 from sightline.data.records import Dataset, Example, Objects
+from sightline.data.split_names import rank
 from sightline.data.upright import settle
 from sightline.data.voc_pages import Page, Shape, page_of
 from sightline.errors import AnnotationError, ImageError
@@ -41,8 +42,7 @@ def voc_splits(folder: Path) -> tuple[str, ...]:
     """The image sets of `ImageSets/Main`; the lists of single classes (`cat_train`) are none."""
     known = [path for path in list_folder(folder / "ImageSets" / "Main") if path.suffix == ".txt"]
     names = [p.stem for p in known if all(len(line.split()) <= 1 for line in _lines(p)[:3])]
-    order = ("train", "val", "trainval", "test")
-    return tuple(sorted(names, key=lambda n: (order.index(n) if n in order else 9, n)))
+    return tuple(sorted(names, key=rank))
 
 
 def _lines(path: Path) -> list[str]:
