@@ -43,15 +43,17 @@ def convert(
     """Write a data set in another format, and say what that format cannot hold."""
     from sightline.data import open_dataset, splits
     from sightline.data.checks import mode
+    from sightline.data.kept import kept
 
     how = mode(on_bad, "--on-bad")
-    names = (split,) if split is not None else (splits(source, source_format) or (None,))
     with TemporaryDirectory(prefix="sightline-") as folder:
         unpack = None if images == "none" else Path(folder)  # for images inside label files
-        datasets = [
-            open_dataset(source, name, on_bad=how, format=source_format, unpack=unpack)
-            for name in names
-        ]
+        with kept():
+            names = (split,) if split is not None else (splits(source, source_format) or (None,))
+            datasets = [
+                open_dataset(source, name, on_bad=how, format=source_format, unpack=unpack)
+                for name in names
+            ]
         count, losses = write(datasets, out, to, images, strict, overwrite)
     if as_json:
         answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}

@@ -82,6 +82,7 @@ def _open(
     """
     from sightline.data import default_split, open_dataset
     from sightline.data.checks import mode as checked
+    from sightline.data.kept import kept
     from sightline.errors import UsageError
 
     mode = checked(on_bad, "--on-bad")
@@ -96,8 +97,9 @@ def _open(
         folder = data or images or annotations.parent
         return open_dataset(folder, split, annotations, images, mode, source_format)
     assert data is not None
-    name = split or default_split(data, "val", source_format)
-    return open_dataset(data, name, None, images, mode, source_format)
+    with kept():
+        name = split or default_split(data, "val", source_format)
+        return open_dataset(data, name, None, images, mode, source_format)
 
 
 def _predict(dataset: Dataset, model: str, bf16: bool, threads: int | None) -> list[Detections]:

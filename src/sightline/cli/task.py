@@ -116,17 +116,19 @@ def open_data(
     """The images to train on and, where the folder has them, others to evaluate on."""
     from sightline.data import default_split, open_dataset, splits
     from sightline.data.checks import mode as checked
+    from sightline.data.kept import kept
     from sightline.errors import DatasetError
 
     mode = checked(on_bad, "--on-bad")
-    name = split or default_split(folder, "train", source_format)
-    dataset = open_dataset(folder, name, on_bad=mode, format=source_format)
-    if not validate or not splits(folder, source_format):
-        return dataset, None
-    try:
-        other = default_split(folder, "val", source_format)
-    except DatasetError:
-        return dataset, None
-    if other == name:
-        return dataset, None
-    return dataset, open_dataset(folder, other, on_bad=mode, format=source_format)
+    with kept():
+        name = split or default_split(folder, "train", source_format)
+        dataset = open_dataset(folder, name, on_bad=mode, format=source_format)
+        if not validate or not splits(folder, source_format):
+            return dataset, None
+        try:
+            other = default_split(folder, "val", source_format)
+        except DatasetError:
+            return dataset, None
+        if other == name:
+            return dataset, None
+        return dataset, open_dataset(folder, other, on_bad=mode, format=source_format)

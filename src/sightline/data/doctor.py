@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from sightline.data.duplicates import leaks
+from sightline.data.kept import kept
 from sightline.data.open import open_dataset, splits
 from sightline.data.records import Dataset, Fault
 from sightline.data.suspicions import RULES, class_counts
-from sightline.data.voc_pages import pages_kept
 from sightline.errors import AnnotationError, DatasetError, SightlineError, SightlineWarning
 
 ALL = "all"
@@ -95,7 +95,7 @@ def check(
     label file that cannot be read is a finding.
     """
     root = Path(folder)
-    with pages_kept():
+    with kept():
         single = split is not None or annotations is not None
         names = (split,) if single else _names(root, format)
         parts, found = _read(root, names, annotations, images, format)

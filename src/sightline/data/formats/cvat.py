@@ -18,9 +18,11 @@ from sightline.data.checks import Box, Checks, OnBad, check_box
 from sightline.data.coco_objects import Row, gather
 from sightline.data.formats.cvat_labels import Labels, read_labels
 from sightline.data.formats.cvat_shapes import LEFT_OUT, Shape, parse_shape
+from sightline.data.kept import once
 from sightline.data.reading import contained, is_file
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
 from sightline.data.sizes import image_size, written_size
+from sightline.data.split_names import rank
 from sightline.data.upright import settle, upright
 from sightline.data.xml import Node, XmlLimits, read_xml
 from sightline.errors import AnnotationError, ImageError
@@ -48,9 +50,7 @@ def cvat_splits(file: Path) -> tuple[str, ...]:
     names = {_split(node) for node in _read(file).each("image")} - {None}
     if names <= {"default"}:
         return ()
-    order = ("train", "val", "validation", "test")
-    found = sorted(name for name in names if name is not None)
-    return tuple(sorted(found, key=lambda n: order.index(n) if n in order else 9))
+    return tuple(sorted((name for name in names if name is not None), key=rank))
 
 
 def _split(node: Node) -> str | None:
@@ -60,7 +60,7 @@ def _split(node: Node) -> str | None:
 
 
 def _read(file: Path) -> Node:
-    root = read_xml(file, "annotations", LIMITS)
+    root = once(file, lambda: read_xml(file, "annotations", LIMITS))
     track = root.find("track")
     if isinstance(track, Node):
         raise AnnotationError(
