@@ -47,7 +47,8 @@ def _table(codes: ndarray, part: int) -> tuple[ndarray, ndarray]:
     """The rows in the order of one part of their hashes, and where each of its numbers begins."""
     keys = (codes >> np.uint64(WIDTH * part) & np.uint64(SIZE - 1)).astype(np.int64)
     counts = np.bincount(keys, minlength=SIZE)
-    return np.argsort(keys, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return np.argsort(keys, kind="stable").astype(np.int32), starts.astype(np.int32)
 
 
 @compiled
@@ -70,8 +71,8 @@ def _search(
     """Fill `found` with the pairs of some rows as far as there is room; how many there are."""
     ordered, order, starts, near, ends, radii = tables
     count = 0
-    for i in range(rows[0], rows[1]):
-        for part in range(PARTS):
+    for part in range(PARTS):  # one table at a time, which the nearest memory holds
+        for i in range(rows[0], rows[1]):
             key = np.int64((codes[i] >> np.uint64(WIDTH * part)) & np.uint64(SIZE - 1))
             for n in range(ends[part], ends[part + 1]):
                 value = key ^ near[n]
