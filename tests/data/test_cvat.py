@@ -468,6 +468,7 @@ def test_the_file_is_parsed_once_for_all_its_splits(
         lambda: check(root, look_alikes=False),
         lambda: open_data(root, None, True, "error"),
         lambda: main(["convert", str(root), *out]),
+        lambda: main(["split", str(root), "--to", "coco", "--out", str(tmp_path / "parts")]),
     ]
     for call in calls:
         read.clear()

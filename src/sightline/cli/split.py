@@ -12,12 +12,9 @@ from sightline.cli.convert import IMAGES, say, write
 from sightline.cli.labelled import KNOWN, ON_BAD, SOURCE, From
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sightline.data import Dataset
     from sightline.data.checks import OnBad
     from sightline.data.division import Division
-    from sightline.data.held_out import HeldOut
 
 RATIOS = "Names of the splits and the part of the images each gets; they sum to 1."
 SIMILAR = "Keep images together that are the same or nearly, as a test image must be new."
@@ -67,11 +64,11 @@ def split(
     Splits that it has already are taken together and divided anew. The source stays as it is: a
     folder of its own is written, with split.json, which tells how to do it again.
     """
-    from sightline.data import splits
     from sightline.data.checks import mode
     from sightline.data.convert import check_images
-    from sightline.data.division import divide_dataset, gather
+    from sightline.data.division import divide_dataset
     from sightline.data.formats.output import check_output
+    from sightline.data.held_out import hold_out
     from sightline.data.open import format_of
     from sightline.data.split import check_ratios
     from sightline.files import write_json
@@ -83,10 +80,9 @@ def split(
     to = _format(format_of(source, source_format), to, names if keep is None else [*names, keep])
     check_output(out, [], overwrite=False)
     check_images(images)
-    old = splits(source, source_format)
-    dataset = gather(source, how, source_format)
+    old, dataset, staying = _opened(source, source_format, keep, how)
     groups = _groups(dataset, similar, group_by)
-    aside = None if keep is None else _aside((source, source_format), keep, how, dataset, groups)
+    aside = None if staying is None else hold_out(dataset, staying, groups)
     rest = (dataset, groups) if aside is None else (aside.rest, aside.groups)
     division = divide_dataset(rest[0], parts, seed, rest[1])
     also, torn = ([], []) if aside is None else ([aside.kept], aside.torn)
@@ -119,24 +115,26 @@ def split(
         say(one, to, name)
 
 
-def _aside(
-    source: tuple[Path, str | None],
-    keep: str,
-    on_bad: OnBad,
-    dataset: Dataset,
-    groups: Sequence[Sequence[int]],
-) -> HeldOut:
-    """The split that stays, under the name it has in the source: a folder, and its format."""
+def _opened(
+    source: Path, source_format: str | None, keep: str | None, on_bad: OnBad
+) -> tuple[tuple[str, ...], Dataset, Dataset | None]:
+    """The names of its splits, all its images, and of these the split that stays."""
     import warnings
 
-    from sightline.data import open_dataset
-    from sightline.data.held_out import hold_out
+    from sightline.data import open_dataset, splits
+    from sightline.data.division import gather
+    from sightline.data.kept import kept
     from sightline.errors import SightlineWarning
 
-    with warnings.catch_warnings():  # of the labels all was told when everything was read
-        warnings.simplefilter("ignore", SightlineWarning)
-        split = open_dataset(source[0], keep, on_bad=on_bad, format=source[1])
-    return hold_out(dataset, split, groups)
+    with kept():
+        names = splits(source, source_format)
+        dataset = gather(source, on_bad, source_format)
+        if keep is None:
+            return names, dataset, None
+        with warnings.catch_warnings():  # of the labels all was told when everything was read
+            warnings.simplefilter("ignore", SightlineWarning)
+            part = open_dataset(source, keep, on_bad=on_bad, format=source_format)
+        return names, dataset, part
 
 
 def _parts(ratios: str | None, folds: int | None) -> dict[str, float]:
