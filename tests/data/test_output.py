@@ -273,6 +273,28 @@ def test_a_kill_before_the_old_folder_is_gone(
     assert names(out) == [MARK, "images/a.jpg", "labels.csv"]
 
 
+def test_a_forged_remainder_reaches_nothing_outside_of_itself(tmp_path: Path, source: Path) -> None:
+    """As anybody can put one into a folder that many may write to."""
+    write(source, tmp_path / "mine", "csv")
+    (tmp_path / "victim").write_text("mine")
+    for key, old in (("a", None), ("b", tmp_path / "mine")):
+        place = tmp_path / f".tmp-{key * 16}"
+        place.mkdir()
+        (place / OWNER).write_bytes(b"out\n")
+        (place / NEW).symlink_to(tmp_path / "mine")
+        if old is None:
+            (place / OLD).mkdir()
+            (place / OLD / MARK).write_text('{"files": {"../../victim": [4, 0]}}')
+        else:
+            (place / OLD).symlink_to(old)
+    before = names(tmp_path / "mine")
+    (tmp_path / "out").mkdir()
+    write(source, tmp_path / "out", "csv", overwrite=False)
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert names(tmp_path / "mine") == before
+    assert names(tmp_path / "out") == [MARK, "images/a.jpg", "labels.csv"]
+
+
 def test_what_a_living_conversion_writes_stays(tmp_path: Path, source: Path) -> None:
     out = tmp_path / "out"
     with staged(out) as folder:

@@ -196,7 +196,7 @@ def _clear_up(place: Path, out: Path) -> None:
     handle = os.open(place / OWNER, os.O_RDWR)
     try:
         if flocked(handle) and os.read(handle, 4096) == _name(out):
-            if (place / OLD).is_dir():
+            if (place / OLD).is_dir() and not (place / OLD).is_symlink():
                 if os.path.lexists(out):
                     _remove(place / OLD)
                 else:
@@ -223,8 +223,8 @@ def _swap(folder: Path, out: Path, aside: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Remove the files that the mark lists, and the folders that are empty then, nothing else."""
-    names = [*_marked(folder), MARK]
-    for name in names:
+    inside = _stamps(folder)  # a mark may say anything: ../.. too
+    for name in [*(name for name in _marked(folder) if name in inside), MARK]:
         with suppress(OSError):
             (folder / name).unlink()
     for place, _, _ in os.walk(folder, topdown=False):
