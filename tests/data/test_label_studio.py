@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folders import draw
@@ -439,6 +439,7 @@ KEYS = (
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(key=st.sampled_from(KEYS), value=VALUES | st.sampled_from(["labels", "brushlabels"]))
 def test_any_value_anywhere_is_read_or_typed(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
