@@ -1,10 +1,12 @@
 """How well and how fast copies of images are found: recall of changed copies, false pairs, time.
 
     python benchmarks/duplicates.py FOLDER [FOLDER …] [--copies 100]
+    python benchmarks/duplicates.py --hashes 100000
 
 Each folder's JPEG images are taken to be different ones; pairs found among them are printed, to be
 looked at. Then some of them are changed in eight ways, and each copy must be found beside its
-original and beside nothing else.
+original and beside nothing else. With --hashes so many random hashes are searched for near pairs,
+by the index and by a look at every pair, and the pairs must be the same.
 """
 
 import argparse
@@ -16,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sightline.data.duplicates import find
+from sightline.data.duplicates import BITS, find
+from sightline.data.near_hashes import near_pairs
 
 Pixels = Image.Image
 
@@ -63,11 +66,33 @@ def measure(folder: Path, copies: int) -> None:
             print(f"  {name:22} recall {right}/{len(truth)}, precision {precision:.3f}")
 
 
+def search(count: int) -> None:
+    codes = np.random.default_rng(0).integers(0, 2**63, count, np.uint64)
+    list(near_pairs(codes[:2], 0, BITS))  # compiled, or loaded
+    found = []
+    for name, way in (("index", near_pairs), ("every pair", near_pairs.reference)):
+        begin = time.process_time()
+        pairs = list(way(codes, 0, BITS))
+        seconds = time.process_time() - begin
+        number = sum(len(first) for first, _ in pairs)
+        print(f"{count} hashes, {name}: {seconds:.1f} s of one core, {number} pairs", flush=True)
+        found.append(pairs)
+    same = all(
+        np.array_equal(a, b)
+        for one, two in zip(*found, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
+    print("the same pairs" if same else "OTHER PAIRS")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("folders", type=Path, nargs="*")
+    parser.add_argument("--hashes", type=int)
     parser.add_argument("--copies", type=int, default=100)
     options = parser.parse_args()
+    if options.hashes:
+        search(options.hashes)
     for folder in options.folders:
         measure(folder, options.copies)
 

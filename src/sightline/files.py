@@ -14,6 +14,11 @@ from typing import Any, NoReturn
 
 from sightline.errors import ResourceError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 CODES = {
     errno.ENOSPC: ("resource.disk_full", "the disk is full", "free some space, then run again"),
     errno.EFBIG: (
@@ -97,6 +102,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def flocked(handle: int) -> bool:
+    """Take the system's lock on an open file; False where there is no such thing.
+
+    The system gives it back when the process ends, however it ends. BlockingIOError if another
+    process holds it.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # some file systems of networks
+        return False
+    return True
 
 
 def tidy(folder: Path, names: re.Pattern[str] = TEMPORARY) -> None:

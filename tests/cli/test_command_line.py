@@ -366,3 +366,26 @@ def test_the_demos_photos_are_there() -> None:
     from sightline.cli.demo import photos
 
     assert [path.name for path in photos()] == ["grace_hopper.jpg", "china.jpg", "flower.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("rank", "size", "who"),
+    [
+        ("1", "2", "process 1: "),
+        ("5", "2", ""),
+        ("two", "2", ""),
+        ("0", "many", ""),
+        ("0", "1", ""),
+    ],
+)
+def test_an_error_says_which_process_it_is_of(
+    rank: str,
+    size: str,
+    who: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", size)
+    assert cli.report(UsageError("no", code="usage.no")) == 2
+    assert capsys.readouterr().err == f"error: {who}no [usage.no]\n"

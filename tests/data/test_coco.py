@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from folders import ROTATED, coco_folder, coco_labels, draw
-from sightline.data import Polygons, open_dataset, to_coco, write_coco
+from sightline.data import Polygons, masks, open_dataset, to_coco, write_coco
+from sightline.data.doctor import check
 from sightline.data.skeletons import COCO_POINTS
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 
@@ -58,6 +59,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "crowd": labels_with(iscrowd=2),
     "area": labels_with(area=-1),
     "polygon.odd": labels_with(segmentation=[[1, 1, 5, 5, 9]]),
+    "mask.empty": labels_with(segmentation={"size": [40, 60], "counts": [2400]}),
     "polygon.short": labels_with(segmentation=[[]]),
     "polygon.format": labels_with(segmentation=[1, 1, 5, 5, 9, 1]),
     "polygon.outside": labels_with(segmentation=[[1, 1, 5, 5, 1e300, 1]]),
@@ -90,6 +92,26 @@ def test_faults_are_raised_or_skipped(tmp_path: Path, code: str) -> None:
         dataset = open_dataset(root, split="val", on_bad="skip")
     assert [fault.code for fault in dataset.skipped] == [code]
     assert len(dataset) >= 1
+
+
+def test_a_mask_without_a_pixel_is_never_passed_over(tmp_path: Path) -> None:
+    nothing = {"size": [40, 60], "counts": masks.to_text(masks.encode(np.zeros((40, 60), bool)))}
+    rows = [
+        {"id": 1, "image_id": 7, "category_id": 3, "bbox": [10, 5, 20, 30]},
+        {"id": 2, "image_id": 7, "category_id": 3},
+    ]
+    labels = coco_labels(annotations=[row | {"segmentation": nothing} for row in rows])
+    root = coco_folder(tmp_path, labels)
+    (found,) = [f for f in check(root, look_alikes=False).findings if f.id == 1]
+    assert (found.code, found.severity) == ("mask.empty", "error")
+    with pytest.warns(SightlineWarning, match=r"mask\.empty × 2"):
+        assert not len(open_dataset(root, on_bad="skip")[0].objects)
+    with pytest.warns(SightlineWarning):
+        mended = open_dataset(root, on_bad="fix")
+    assert mended[0].objects.boxes.tolist() == [[10, 5, 30, 35]]
+    assert mended[0].objects.segments is None
+    assert [(f.code, f.id) for f in mended.repaired] == [("mask.empty", 1)]
+    assert [(f.code, f.id) for f in mended.skipped] == [("mask.empty", 2)]
 
 
 WHOLE_FILE: dict[str, str | bytes] = {

@@ -1,8 +1,10 @@
 """CVAT for images 1.1: read, checked, written."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folders import ROTATED, draw
+from sightline.cli import main
+from sightline.cli.task import open_data
 from sightline.data import (
     Dataset,
     Example,
@@ -23,8 +27,10 @@ from sightline.data import (
     splits,
 )
 from sightline.data.convert import convert
+from sightline.data.doctor import check
+from sightline.data.formats import cvat
 from sightline.data.formats.cvat_shapes import mask_text, parse_shape
-from sightline.data.xml import parse_xml
+from sightline.data.xml import parse_xml, read_xml
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 
 SIZE = (40, 60)
@@ -248,6 +254,8 @@ SHAPES = [
     ("polygon.format", '<polygon label="cat"/>'),
     ("polygon.short", '<polygon label="cat" points="1,1;3,3"/>'),
     ("polygon.outside", '<polygon label="cat" points="1,1;1e300,2;3,3"/>'),
+    ("mask.empty", MASK.format("6", 10)),
+    ("mask.empty", MASK.format("2, 0, 4", 10)),
     ("rle.sum", MASK.format("1, 2, 4", 10)),
     ("rle.sum", MASK.format("1, 2", 10)),
     ("rle.negative", MASK.format("999999999", 10)),
@@ -258,7 +266,6 @@ SHAPES = [
     ("rle.size", MASK.format("1, 2, 3", -1)),
     ("rle.size", MASK.format("1, 2, 3", "9" * 30)),
     ("rle.size", MASK.replace('"3"', '"0"').format("0", 10)),
-    ("box.degenerate", MASK.format("6", 10)),
     ("keypoints.name", skeleton(point("tail"))),
     ("keypoints.twice", skeleton(point("nose"), point("nose"))),
     ("keypoints.length", skeleton(point("nose", "1,1;2,2"))),
@@ -439,3 +446,37 @@ def test_real_masks_and_people_there_and_back(shared: Path, tmp_path: Path, kind
                 np.testing.assert_array_equal(masks.rasterise(other, example.size), pixels)
     print(f"{kind} → cvat: largest error of a box {worst:g} pixels")
     assert worst == 0
+
+
+def test_the_file_is_parsed_once_for_all_its_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subsets = [
+        page(BOX, name=f"{n}.png", more=f'subset="{s}"') for n, s in (("a", "Train"), ("b", "v"))
+    ]
+    root = folder(tmp_path / "in", *subsets)
+    read: list[Path] = []
+
+    def counted(path: Path, *more: Any) -> Any:
+        read.append(path)
+        return read_xml(path, *more)
+
+    monkeypatch.setattr(cvat, "read_xml", counted)
+    out = ["--to", "csv", "--out", str(tmp_path / "out")]
+    calls: list[Callable[[], object]] = [
+        lambda: open_dataset(root, "train"),
+        lambda: check(root, look_alikes=False),
+        lambda: open_data(root, None, True, "error"),
+        lambda: main(["convert", str(root), *out]),
+        lambda: main(["split", str(root), "--to", "coco", "--out", str(tmp_path / "parts")]),
+    ]
+    for call in calls:
+        read.clear()
+        with contextlib.suppress(SystemExit):
+            call()
+        assert read == [root / "annotations.xml"]
+    assert len(open_dataset(tmp_path / "out")) == 2
+    read.clear()
+    open_dataset(root, "train")
+    open_dataset(root, "v")
+    assert len(read) == 2, "outside of a block nothing is kept: the file may have changed"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folders import draw
@@ -130,6 +130,7 @@ WRONG: dict[str, tuple[str, Any]] = {
     "true": ("rle.format", [True]),
     "nothing": ("rle.sum", []),
     "of another image": ("rle.size", brush.encode(np.ones((40, 61), bool))),
+    "without a pixel": ("mask.empty", brush.encode(np.zeros(SIZE, bool))),
     "cut off": ("rle.sum", brush.encode(np.ones(SIZE, bool))[:-2]),
     "other words": ("rle.format", [0, 0, 0x25, 0x80, 0, 0, 0, 0]),
     "too long": ("rle.sum", stream("1" + "11" + f"{65535:016b}" + "1" * 8, total=9600)),
@@ -438,6 +439,7 @@ KEYS = (
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(key=st.sampled_from(KEYS), value=VALUES | st.sampled_from(["labels", "brushlabels"]))
 def test_any_value_anywhere_is_read_or_typed(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any

@@ -101,7 +101,7 @@ def test_a_group_of_one_label_is_one_object(tmp_path: Path) -> None:
     assert found.difficult.tolist() == [False, False, False, True]
 
 
-@given(st.integers(0, 2**12 - 1), st.integers(0, 50), st.integers(0, 30))
+@given(st.integers(1, 2**12 - 1), st.integers(0, 50), st.integers(0, 30))
 def test_masks_are_the_pixels_of_their_png(bits: int, x: int, y: int) -> None:
     from sightline.data.labelme_shapes import _mask
 
@@ -292,7 +292,7 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
         second([[58, 0], [61, 2]], "mask", mask=ONES),
     ),
     "empty mask": (
-        "box.degenerate", AT,
+        "mask.empty", AT,
         second([[0, 0], [3, 2]], "mask", mask=NOTHING),
     ),
     "mask of a gigantic image": (

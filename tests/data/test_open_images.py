@@ -1,5 +1,6 @@
 """OpenImages' CSV: read, checked, written."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from folders import draw
 from sightline.data import Dataset, Example, Objects, open_dataset, splits
 from sightline.data.convert import convert
+from sightline.data.formats.open_images_rows import LINE, table
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 
 SIZE = (40, 60)
@@ -239,14 +241,6 @@ def test_splits_that_a_file_name_cannot_tell(tmp_path: Path, split: str) -> None
     assert caught.value.code == "convert.name"
 
 
-def test_images_that_would_not_be_found_again(tmp_path: Path) -> None:
-    dataset = made(tmp_path / "from")
-    odd = replace(dataset[0], path=dataset[0].path.rename(tmp_path / "from" / "photo.jfif"))
-    with pytest.raises(DatasetError) as caught:
-        convert([replace(dataset, examples=(odd,))], tmp_path / "out", "openimages")
-    assert caught.value.code == "convert.name"
-
-
 @pytest.mark.parametrize("to", ["openimages", "cvat"])
 def test_real_raccoons_and_coco_there_and_back(shared: Path, tmp_path: Path, to: str) -> None:
     for name in ("raccoon", "coco"):
@@ -261,3 +255,39 @@ def test_real_raccoons_and_coco_there_and_back(shared: Path, tmp_path: Path, to:
             np.testing.assert_array_equal(mine.crowd, theirs.crowd)
         print(f"{name} → {to}: largest error of a box {worst:g} pixels")
         assert worst <= 1e-4
+
+
+def test_the_first_byte_that_is_no_text(tmp_path: Path) -> None:
+    """However far it is into the file, and where a character is cut off at its end."""
+    file = tmp_path / "train-annotations-bbox.csv"
+    for begin in (0, LINE - 2, 3 * LINE + 5):
+        for bad in (b"\xff", "ä".encode()[:1]):
+            text = HEAD.encode() + b"x,\n" * (begin // 3)
+            file.write_bytes(b"\xef\xbb\xbf" + text + bad)
+            with pytest.raises(AnnotationError) as caught:
+                list(table(file))
+            assert (caught.value.code, caught.value.path) == ("file.encoding", str(file))
+            assert caught.value.pointer == f"byte {3 + len(text)}"
+
+
+def test_a_large_table_is_never_in_memory(tmp_path: Path) -> None:
+    """32 MiB of rows in less than two, and a line without an end in a few."""
+    file, width = tmp_path / "train-annotations-bbox.csv", 20_000
+    row = ROW.format("a", "/m/cat", 0).strip() + f',"{"x" * width}"\n'
+    with file.open("w") as stream:
+        stream.write(HEAD.strip() + ",Note\n")
+        for _ in range((32 << 20) // len(row)):
+            stream.write(row)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in table(file))
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+        assert count == (32 << 20) // len(row) + 1
+        with file.open("wb") as stream:
+            stream.truncate(32 << 20)  # a single line of zeros
+        with pytest.raises(AnnotationError) as caught:
+            list(table(file))
+        assert (caught.value.code, caught.value.pointer) == ("csv.syntax", "line 1")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -11,7 +11,7 @@ from drawing import SAMPLES, encoded, exif, picture, png
 from PIL import Image
 
 from sightline.errors import ImageError
-from sightline.images import read, read_size
+from sightline.images import SUFFIXES, read, read_format, read_size
 
 
 def pixels(source) -> np.ndarray:
@@ -33,6 +33,8 @@ def test_every_format_equals_pillow(name):
     assert found.dtype == np.uint8 and found.shape == (37, 53, 3)
     np.testing.assert_array_equal(found, wanted)
     assert read_size(SAMPLES[name]) == (37, 53)
+    assert Image.open(io.BytesIO(SAMPLES[name])).format in (read_format(SAMPLES[name]), "MPO")
+    assert read_format(SAMPLES[name]) in SUFFIXES
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sightline import files
 from sightline.errors import ResourceError
 from sightline.train import lock
 from sightline.train.lock import locked
@@ -28,7 +29,7 @@ def test_a_lock_that_was_never_filled_in_is_nobodys(tmp_path: Path) -> None:
 def test_without_the_systems_lock_the_process_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(files, "fcntl", None)
     path = tmp_path / lock.NAME
     path.write_bytes(b"")
     with pytest.raises(ResourceError), locked(tmp_path):  # its maker may be about to fill it in

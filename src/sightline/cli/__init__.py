@@ -17,8 +17,9 @@ from typing import Annotated, Any
 import typer
 
 import sightline
+from sightline import processes
 from sightline.cli import check, convert, demo, detect, evaluate, lr_find, models, split, train
-from sightline.errors import ResourceError, SightlineError, SightlineWarning
+from sightline.errors import ResourceError, SightlineError, SightlineWarning, UsageError
 
 BROKEN_PIPE = 141
 """128 + SIGPIPE, as a program that the signal ends."""
@@ -131,9 +132,13 @@ def report(error: Exception) -> int:
 
 
 def _who() -> str:
-    """Which of several processes speaks."""
-    several = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
-    return f"process {os.environ['RANK']}: " if several else ""
+    """Which of several processes speaks; nothing where the environment makes no sense: that may be
+    the very error to tell.
+    """
+    try:
+        return f"process {processes.rank()}: " if processes.world_size() > 1 else ""
+    except UsageError:
+        return ""
 
 
 def typed(error: Exception) -> SightlineError | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightline.cli.labelled import ANNOTATIONS, SOURCE, From
+
 if TYPE_CHECKING:
     from sightline.data.doctor import Diagnosis
 
@@ -17,9 +19,10 @@ PLACES = 3
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="Folder of labelled images: COCO, VOC or YOLO.")],
+    data: Annotated[Path, typer.Argument(help=SOURCE)],
+    source_format: From = None,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="COCO label file.")] = None,
+    annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
     no_duplicates: Annotated[
         bool, typer.Option("--no-duplicates", help="Do not compare the images with each other.")
@@ -36,7 +39,13 @@ def check(
 
     with bar(1.0, "compare the images") as shown:
         found = diagnose(
-            data, split, annotations, images, not no_duplicates, lambda n, of: shown.to(n / of)
+            data,
+            split,
+            annotations,
+            images,
+            not no_duplicates,
+            lambda n, of: shown.to(n / of),
+            source_format,
         )
     if out is not None:
         _write(out, found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.evaluate import ON_BAD
+from sightline.cli.labelled import KNOWN, ON_BAD, SOURCE, From
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from sightline.data import Dataset
     from sightline.data.formats import Losses
 
-KNOWN = "coco, voc, yolo, cvat, openimages, csv, labelme or labelstudio"
-SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
 TO = f"Format to write: {KNOWN}."
-FROM = f"Format of the source, where a folder could be two: {KNOWN}."
 OVERWRITE = "Replace the folder, if all in it was written by an earlier convert."
 IMAGES = "What becomes of the images: copy, link (hard links, where possible) or none."
 
@@ -29,10 +26,7 @@ def convert(
     source: Annotated[Path, typer.Argument(help=SOURCE)],
     to: Annotated[str, typer.Option(help=TO)],
     out: Annotated[Path, typer.Option(help="New or empty folder to write into.")],
-    source_format: Annotated[
-        str | None,
-        typer.Option("--from", help=FROM, show_default="recognised"),
-    ] = None,
+    source_format: From = None,
     split: Annotated[
         str | None, typer.Option(help="Only this split.", show_default="all of them")
     ] = None,
@@ -49,15 +43,17 @@ def convert(
     """Write a data set in another format, and say what that format cannot hold."""
     from sightline.data import open_dataset, splits
     from sightline.data.checks import mode
+    from sightline.data.kept import kept
 
     how = mode(on_bad, "--on-bad")
-    names = (split,) if split is not None else (splits(source, source_format) or (None,))
     with TemporaryDirectory(prefix="sightline-") as folder:
         unpack = None if images == "none" else Path(folder)  # for images inside label files
-        datasets = [
-            open_dataset(source, name, on_bad=how, format=source_format, unpack=unpack)
-            for name in names
-        ]
+        with kept():
+            names = (split,) if split is not None else (splits(source, source_format) or (None,))
+            datasets = [
+                open_dataset(source, name, on_bad=how, format=source_format, unpack=unpack)
+                for name in names
+            ]
         count, losses = write(datasets, out, to, images, strict, overwrite)
     if as_json:
         answer = {"out": str(out), "format": to, "images": count, "losses": losses.to_json()}
@@ -85,7 +81,7 @@ def write(
     return count, losses
 
 
-def say(losses: Losses, to: str) -> None:
-    """Print what the format `to` cannot hold, where there is something."""
+def say(losses: Losses, to: str, of: str = "") -> None:
+    """Print what the format `to` cannot hold, of one of several folders where it has a name."""
     if losses:
-        print(f"what {to} cannot hold:\n{losses.table()}")
+        print(f"what {to} cannot hold{f' of {of}' if of else ''}:\n{losses.table()}")

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline import processes
+from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From
 
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
     from sightline.types import Detections
 
-DATA = "Folder of images and labels: COCO, Pascal VOC or YOLO, recognised by itself."
-ANNOTATIONS = "COCO label file, where it is not in its usual place in DATA."
 DETECTIONS = "Evaluate this COCO result file instead of a model."
-ON_BAD = "What faulty labels do: error, skip (dropped, counted), or fix (mended, else dropped)."
 
 
 def evaluate(
-    data: Annotated[Path | None, typer.Argument(help=DATA, show_default=False)] = None,
+    data: Annotated[Path | None, typer.Argument(help=SOURCE, show_default=False)] = None,
+    source_format: From = None,
     split: Annotated[
         str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
     ] = None,
@@ -47,7 +46,8 @@ def evaluate(
 
     Processes of torchrun share the images; the first of them tells the figures.
     """
-    dataset = _open(data, split, annotations, images, on_bad)
+    place = (annotations, images)
+    dataset = _open(data, split, place, on_bad, source_format)
     if detections is not None:
         from sightline.data.checks import mode
         from sightline.evaluate import from_results
@@ -73,16 +73,20 @@ def evaluate(
 def _open(
     data: Path | None,
     split: str | None,
-    annotations: Path | None,
-    images: Path | None,
+    place: tuple[Path | None, Path | None],
     on_bad: str,
+    source_format: str | None,
 ) -> Dataset:
-    """The labelled images; of a folder with splits "val", unless another is named."""
+    """The labelled images; of a folder with splits "val", unless another is named. `place` is the
+    label file and its folder of images, where they are named.
+    """
     from sightline.data import default_split, open_dataset
     from sightline.data.checks import mode as checked
+    from sightline.data.kept import kept
     from sightline.errors import UsageError
 
     mode = checked(on_bad, "--on-bad")
+    annotations, images = place
     if data is None and annotations is None:
         raise UsageError(
             "nothing to evaluate on",
@@ -91,9 +95,11 @@ def _open(
         )
     if annotations is not None:
         folder = data or images or annotations.parent
-        return open_dataset(folder, split, annotations, images, on_bad=mode)
+        return open_dataset(folder, split, annotations, images, mode, source_format)
     assert data is not None
-    return open_dataset(data, split or default_split(data, "val"), images=images, on_bad=mode)
+    with kept():
+        name = split or default_split(data, "val", source_format)
+        return open_dataset(data, name, None, images, mode, source_format)
 
 
 def _predict(dataset: Dataset, model: str, bf16: bool, threads: int | None) -> list[Detections]:

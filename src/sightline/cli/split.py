@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sightline.cli.convert import IMAGES, SOURCE, say, write
-from sightline.cli.evaluate import ON_BAD
+from sightline.cli.convert import IMAGES, say, write
+from sightline.cli.labelled import KNOWN, ON_BAD, SOURCE, From
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sightline.data import Dataset
     from sightline.data.checks import OnBad
     from sightline.data.division import Division
-    from sightline.data.held_out import HeldOut
 
 RATIOS = "Names of the splits and the part of the images each gets; they sum to 1."
 SIMILAR = "Keep images together that are the same or nearly, as a test image must be new."
@@ -31,6 +28,7 @@ FOLDS = (
     "another part as val and all the rest as train."
 )
 KEEP = "Split of the source that stays as it is, as a test set may; the ratios divide the rest."
+TO = f"Format to write, one that holds splits: {KNOWN}."
 ROWS = 100
 """Classes shown at most; `--json` and split.json have all of them."""
 
@@ -38,6 +36,7 @@ ROWS = 100
 def split(
     source: Annotated[Path, typer.Argument(help=SOURCE)],
     out: Annotated[Path, typer.Option(help="New or empty folder to write into.")],
+    source_format: From = None,
     ratios: Annotated[str | None, typer.Option(help=RATIOS, show_default=DEFAULT)] = None,
     folds: Annotated[
         int | None, typer.Option(min=2, max=1000, help=FOLDS, show_default=False)
@@ -52,7 +51,7 @@ def split(
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option(help="Format to write: coco, voc or yolo.", show_default="that of the source"),
+        typer.Option(help=TO, show_default="that of the source"),
     ] = None,
     images: Annotated[str, typer.Option(help=IMAGES)] = "copy",
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
@@ -65,11 +64,12 @@ def split(
     Splits that it has already are taken together and divided anew. The source stays as it is: a
     folder of its own is written, with split.json, which tells how to do it again.
     """
-    from sightline.data import splits
     from sightline.data.checks import mode
     from sightline.data.convert import check_images
-    from sightline.data.division import divide_dataset, gather
+    from sightline.data.division import divide_dataset
     from sightline.data.formats.output import check_output
+    from sightline.data.held_out import hold_out
+    from sightline.data.open import format_of
     from sightline.data.split import check_ratios
     from sightline.files import write_json
 
@@ -77,19 +77,17 @@ def split(
     parts = _parts(ratios, folds)
     check_ratios(parts)
     names = list(parts) if folds is None else ["train", "val"]
-    to = _format(source, to, names if keep is None else [*names, keep])
+    to = _format(format_of(source, source_format), to, names if keep is None else [*names, keep])
     check_output(out, [], overwrite=False)
     check_images(images)
-    old = splits(source)
-    dataset = gather(source, how)
+    old, dataset, staying = _opened(source, source_format, keep, how)
     groups = _groups(dataset, similar, group_by)
-    aside = None if keep is None else _aside(source, keep, how, dataset, groups)
+    aside = None if staying is None else hold_out(dataset, staying, groups)
     rest = (dataset, groups) if aside is None else (aside.rest, aside.groups)
     division = divide_dataset(rest[0], parts, seed, rest[1])
-    also = [] if aside is None else [aside.kept]
+    also, torn = ([], []) if aside is None else ([aside.kept], aside.torn)
     folders = {"": division.parts()} if folds is None else division.folds()
-    for name, parts_of in folders.items():
-        _, losses = write([*parts_of, *also], out / name, to, images)
+    lost = {name: write([*p, *also], out / name, to, images)[1] for name, p in folders.items()}
     told: dict[str, Any] = {
         **division.to_json(),
         "similar": similar,
@@ -99,10 +97,10 @@ def split(
     }
     files = division.files()
     files |= {str(part.split): [part.file_name(e) for e in part] for part in also}
-    torn = [] if aside is None else aside.torn
     write_json(out / "split.json", {**told, "torn": torn, "files": files}, indent=1)
     if as_json:
-        answer = {"out": str(out), "format": to, **told, "losses": losses.to_json()}
+        losses = {name: one.to_json() for name, one in lost.items()}
+        answer = {"out": str(out), "format": to, **told, "losses": losses.get("", losses)}
         print(json.dumps(answer, allow_nan=False))
         return
     others = [name for name in old if aside is None or name != aside.kept.split]
@@ -113,23 +111,30 @@ def split(
     _print(division)
     what = "" if folds is None else f"{folds} folds of "
     print(f"{what}{len(dataset):,} images in {out}, as {to}; how it was done: split.json")
-    say(losses, to)
+    for name, one in lost.items():
+        say(one, to, name)
 
 
-def _aside(
-    source: Path, keep: str, on_bad: OnBad, dataset: Dataset, groups: Sequence[Sequence[int]]
-) -> HeldOut:
-    """The split that stays, under the name it has in the source."""
+def _opened(
+    source: Path, source_format: str | None, keep: str | None, on_bad: OnBad
+) -> tuple[tuple[str, ...], Dataset, Dataset | None]:
+    """The names of its splits, all its images, and of these the split that stays."""
     import warnings
 
-    from sightline.data import open_dataset
-    from sightline.data.held_out import hold_out
+    from sightline.data import open_dataset, splits
+    from sightline.data.division import gather
+    from sightline.data.kept import kept
     from sightline.errors import SightlineWarning
 
-    with warnings.catch_warnings():  # of the labels all was told when everything was read
-        warnings.simplefilter("ignore", SightlineWarning)
-        split = open_dataset(source, keep, on_bad=on_bad)
-    return hold_out(dataset, split, groups)
+    with kept():
+        names = splits(source, source_format)
+        dataset = gather(source, on_bad, source_format)
+        if keep is None:
+            return names, dataset, None
+        with warnings.catch_warnings():  # of the labels all was told when everything was read
+            warnings.simplefilter("ignore", SightlineWarning)
+            part = open_dataset(source, keep, on_bad=on_bad, format=source_format)
+        return names, dataset, part
 
 
 def _parts(ratios: str | None, folds: int | None) -> dict[str, float]:
@@ -170,14 +175,14 @@ def ratios_of(text: str) -> dict[str, float]:
     return answer
 
 
-def _format(source: Path, to: str | None, names: list[str]) -> str:
-    """The format to write, which must be able to hold splits of these names; UsageError."""
+def _format(own: str, to: str | None, names: list[str]) -> str:
+    """The format to write, `own` where none is said; it must be able to hold splits of these names;
+    UsageError.
+    """
     from sightline.data.formats import FORMATS
     from sightline.data.formats.plan import check_split_names
-    from sightline.data.open import format_of
     from sightline.errors import UsageError
 
-    own = format_of(source)
     chosen = own if to is None else to
     able = [name for name, kind in FORMATS.items() if "splits" in kind.holds]
     if chosen not in able:

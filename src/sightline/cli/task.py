@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LENGTHS = ("epochs", "steps", "minutes")
 
-Task = tuple["Dataset", "Dataset | None", "Recipe", dict[str, str]]
+Task = tuple["Dataset", "Dataset | None", "Recipe", dict[str, str | None]]
 """What to train on, what to evaluate on, how, and what the record says of the data set."""
 
 BESIDE = (
@@ -54,7 +54,8 @@ def asked(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
         dataset, validation = repeat.open_data(before, data)
         recipe = repeat.recipe_of(before, options["device"], options["workers"])
         place = data or before["data"]["path"]
-        notes = {"path": str(place), "on_bad": before["data"]["on_bad"]}
+        said = {key: before["data"].get(key) for key in ("on_bad", "from")}
+        notes = {"path": str(place), **said}
         return dataset, validation, recipe, notes
     if data is None:
         raise UsageError("which images to train on?", code="usage.data", hint="give DATA, a folder")
@@ -67,13 +68,15 @@ def asked(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
         given.append(f"batch={options['batch']}")
     if options["class_weights"] is not None:
         given.append(f"class_weights={options['class_weights']}")
-    on_bad = options["on_bad"]
-    dataset, validation = open_data(data, options["split"], not options["no_validate"], on_bad)
+    said = {"on_bad": options["on_bad"], "from": options["source_format"]}
+    dataset, validation = open_data(
+        data, options["split"], not options["no_validate"], said["on_bad"], said["from"]
+    )
     settings = [*given, *(options["settings"] or [])]
     recipe = choose_recipe(
         catalogue.resolve(options["model"]), options["recipe"], dataset, settings
     )
-    return dataset, validation, recipe, {"path": str(data), "on_bad": on_bad}
+    return dataset, validation, recipe, {"path": str(data), **said}
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:
@@ -109,22 +112,24 @@ def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list
 
 
 def open_data(
-    folder: Path, split: str | None, validate: bool, on_bad: str
+    folder: Path, split: str | None, validate: bool, on_bad: str, source_format: str | None = None
 ) -> tuple[Dataset, Dataset | None]:
     """The images to train on and, where the folder has them, others to evaluate on."""
     from sightline.data import default_split, open_dataset, splits
     from sightline.data.checks import mode as checked
+    from sightline.data.kept import kept
     from sightline.errors import DatasetError
 
     mode = checked(on_bad, "--on-bad")
-    name = split or default_split(folder, "train")
-    dataset = open_dataset(folder, name, on_bad=mode)
-    if not validate or not splits(folder):
-        return dataset, None
-    try:
-        other = default_split(folder, "val")
-    except DatasetError:
-        return dataset, None
-    if other == name:
-        return dataset, None
-    return dataset, open_dataset(folder, other, on_bad=mode)
+    with kept():
+        name = split or default_split(folder, "train", source_format)
+        dataset = open_dataset(folder, name, on_bad=mode, format=source_format)
+        if not validate or not splits(folder, source_format):
+            return dataset, None
+        try:
+            other = default_split(folder, "val", source_format)
+        except DatasetError:
+            return dataset, None
+        if other == name:
+            return dataset, None
+        return dataset, open_dataset(folder, other, on_bad=mode, format=source_format)

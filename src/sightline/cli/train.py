@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline import processes
+from sightline.cli.labelled import ON_BAD, SOURCE, From
 from sightline.cli.task import asked, recorded
 
 if TYPE_CHECKING:
@@ -32,17 +33,16 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda or auto: a GPU if th
 Threads = Annotated[int | None, typer.Option(help="Threads of the network.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Any other setting: KEY=VALUE.")]
 Split = Annotated[str | None, typer.Option(help="Split to train on.")]
-OnBad = Annotated[str, typer.Option(help="Faulty labels: error, skip or fix.")]
-Data = Annotated[Path, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")]
-DataOrNone = Annotated[
-    Path | None, typer.Argument(help="Folder of images and labels: COCO, VOC, YOLO or CSV.")
-]
+OnBad = Annotated[str, typer.Option(help=ON_BAD)]
+Data = Annotated[Path, typer.Argument(help=SOURCE)]
+DataOrNone = Annotated[Path | None, typer.Argument(help=SOURCE)]
 
 
 def train(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: DataOrNone = None,
+    source_format: From = None,
     model: Model = "retinanet",
     recipe: RecipeName = None,
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,

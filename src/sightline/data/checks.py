@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeGuard
 
-from sightline.data.records import Fault
-from sightline.errors import AnnotationError, SightlineWarning, UsageError
+from sightline.data.records import Dataset, Example, Fault, Skeleton
+from sightline.errors import AnnotationError, DatasetError, SightlineWarning, UsageError
 from sightline.types import Size
 
 OnBad = Literal["error", "skip", "fix"]
@@ -118,6 +118,46 @@ class Checks:
         """Whether what has a plain mend is to be mended (`repair`) instead of dropped (`add`)."""
         return self.on_bad == "fix"
 
+    def need(self, classes: Sequence[str], path: Path) -> None:
+        """DatasetError `dataset.empty`, with what was found wrong by then, without any class; if
+        faults end the reading, AnnotationError with these.
+        """
+        if not classes:
+            empty = DatasetError(
+                "its labels name no class",
+                code="dataset.empty",
+                path=path,
+                hint="label some images",
+            )
+            empty.faults = self.finish()
+            raise empty
+
+    def dataset(
+        self,
+        examples: Sequence[Example],
+        classes: tuple[str, ...],
+        place: tuple[Path, str | None],
+        skeleton: Skeleton | None = None,
+        ids: tuple[int, ...] | None = None,
+    ) -> Dataset:
+        """The data set that was read, with all that was found (`finish`).
+
+        `place` is its folder and split, `ids` are the classes' own, 1, 2, … where they have none.
+        """
+        root, split = place
+        return Dataset(
+            examples=tuple(examples),
+            classes=classes,
+            category_ids=tuple(range(1, len(classes) + 1)) if ids is None else ids,
+            skeleton=skeleton,
+            name=root.name,
+            root=root,
+            split=split,
+            skipped=self.finish(),
+            repaired=tuple(self.repaired),
+            notes=tuple(self.notes),
+        )
+
     def finish(self) -> tuple[Fault, ...]:
         """Raise everything as one AnnotationError, or warn once and hand back what was skipped."""
         if self.repaired and not self.ruined:
@@ -187,6 +227,11 @@ def to_number(text: str | None) -> float | None:
         return None
     value = float(text)
     return value if math.isfinite(value) else None
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number in at most nine ASCII digits."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def to_flag(text: str | None) -> bool:

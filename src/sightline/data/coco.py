@@ -56,18 +56,8 @@ def read_coco(source: CocoSource, on_bad: OnBad = "error") -> Dataset:
         if item.path.parts
     ]
     upright = settle(examples, checks)
-    return Dataset(
-        examples=upright,
-        classes=categories.names,
-        category_ids=categories.ids,
-        skeleton=bones,
-        name=source.root.name,
-        root=source.root,
-        split=source.split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    place = (source.root, source.split)
+    return checks.dataset(upright, categories.names, place, bones, categories.ids)
 
 
 def _sections(report: tuple[Checks, Path]) -> dict[str, Any]:

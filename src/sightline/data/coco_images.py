@@ -4,17 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightline import images as pictures
-from sightline.data.checks import Checks, is_id, is_number
+from sightline.data.checks import Checks, is_id
 from sightline.data.coco_categories import Rows
 from sightline.data.coco_layout import CocoSource, image_folder
 from sightline.data.coco_objects import Row
 from sightline.data.reading import contained, is_file
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.data.sizes import LARGEST, image_size, said_size
+from sightline.errors import AnnotationError, DatasetError
 from sightline.types import Size
-
-LARGEST = 1 << 28
-"""Pixels that an image may have: a mask of it is as many bytes."""
 
 
 @dataclass
@@ -78,10 +75,11 @@ def read_images(
             continue
         listed[key] = image = Listed(Path(), key, (0, 0), [])
         try:
-            image.size = _said_size(row)
+            said = said_size(row.get("height"), row.get("width"))
+            image.size = said or (0, 0)
             if lost is None:
                 image.path = _file(row, folder, files)
-                image.size = _true_size(image)
+                image.size = image_size(said, image.path)
         except AnnotationError as error:
             image.path = Path()
             checks.add_error(error, path, f"{pointer} (id {key})", key)
@@ -107,44 +105,3 @@ def _file(row: dict[str, Any], folder: Path, files: set[Path]) -> Path:
             hint="put it there, or name the folder with images=… (--images DIR)",
         )
     return path
-
-
-def _said_size(row: dict[str, Any]) -> Size:
-    """The size that the file gives, (0, 0) where it gives none."""
-    height, width = row.get("height"), row.get("width")
-    if height is None and width is None:
-        return 0, 0
-    sides = []
-    for side in (height, width):
-        if not is_number(side) or side < 1 or side != int(side):
-            raise AnnotationError(
-                f"{str(width)[:40]} × {str(height)[:40]} is no image size",
-                code="image.size",
-                hint="write the image's width and height, or leave both out",
-            )
-        sides.append(int(side))
-    return sides[0], sides[1]
-
-
-def _true_size(image: Listed) -> Size:
-    """The size that was given, else the header's; a mask of that size must fit into memory."""
-    size = image.size
-    if size == (0, 0) or size[0] * size[1] > LARGEST:
-        try:
-            size = pictures.read_size(image.path)
-        except ImageError as error:
-            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
-    if size[0] * size[1] > LARGEST:
-        raise AnnotationError(
-            f"{size[1]} × {size[0]} pixels are more than {LARGEST:,}",
-            code="image.too_many_pixels",
-            hint="cut the image up first",
-        )
-    if image.size not in ((0, 0), size, size[::-1]):
-        raise AnnotationError(
-            f"the labels speak of {image.size[1]} × {image.size[0]} pixels, "
-            f"the image has {size[1]} × {size[0]}",
-            code="image.size",
-            hint="were the images resized, or exchanged, after labelling?",
-        )
-    return size if image.size == (0, 0) else image.size

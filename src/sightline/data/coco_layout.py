@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sightline.data.json_head import json_head
 from sightline.data.reading import contained, is_file, list_folder
+from sightline.data.split_names import APART, rank
 from sightline.errors import AnnotationError, DatasetError
 
 ROBOFLOW = "_annotations.coco.json"
 SINGLE = ("annotations/instances.json", ROBOFLOW, "annotations.json", "instances.json")
-SPLITS = ("train", "val", "valid", "validation", "test", "train2017", "val2017")
 SAMPLE = 50
 
 
@@ -38,14 +38,13 @@ def coco_files(root: Path) -> dict[str | None, Path]:
         if path.stem.startswith("instances_")
     }
     if not found:
-        found = {s: path for s in SPLITS if (path := root / s / ROBOFLOW).is_file()}
+        found = {s: path for s in APART if (path := root / s / ROBOFLOW).is_file()}
     if not found:
-        found = {path.stem: path for path in files if path.stem in SPLITS}
+        found = {path.stem: path for path in files if path.stem in APART}
     if not found:
         single = next((path for name in SINGLE if _is_single(path := root / name)), None)
         found = {} if single is None else {None: single}
-    order = {name: i for i, name in enumerate(SPLITS)}
-    return dict(sorted(found.items(), key=lambda item: (order.get(item[0] or "", 99), item[0])))
+    return dict(sorted(found.items(), key=lambda item: rank(item[0])))
 
 
 def _is_single(path: Path) -> bool:

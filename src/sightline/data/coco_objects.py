@@ -67,7 +67,7 @@ def parse_row(
             errors.append(error)
             return None
 
-    segment = at("/segmentation", parse_segment, row.get("segmentation"), size)
+    segment = at("/segmentation", _segment, row, place, mends)
     broken = len(errors) > before
     found = None
     if value is not None or not broken:
@@ -117,6 +117,17 @@ def _mended(box: Any, area: Any, mends: list[tuple[str, str]]) -> tuple[Any, Any
         mends.append(("area", f"{str(area)[:80]} is no area: it was computed"))
         area = None
     return box, area
+
+
+def _segment(row: dict[str, Any], place: Place, mends: list[tuple[str, str]]) -> Segment | None:
+    """The mask; one without a pixel is left out beside a box, where that is to be mended."""
+    try:
+        return parse_segment(row.get("segmentation"), place.size)
+    except AnnotationError as error:
+        if error.code != "mask.empty" or row.get("bbox") is None or not place.fixing:
+            raise
+        mends.append((error.code, f"{error.message}: the box alone was taken"))
+        return None
 
 
 def _box(value: Any, size: Size, segment: Segment | None) -> tuple[Box, float]:

@@ -152,17 +152,20 @@ class Division:
         }
 
 
-def gather(source: Path, on_bad: OnBad = "error") -> Dataset:
+def gather(source: Path, on_bad: OnBad = "error", format: str | None = None) -> Dataset:
     """All images of a folder whatever their splits, in the order of their file names.
 
     Splits that number their images alike are renumbered. Errors as `open_dataset`.
     """
     try:
-        dataset = open_dataset(source, on_bad=on_bad)
+        dataset = open_dataset(source, on_bad=on_bad, format=format)
     except DatasetError as error:
         if error.code != "dataset.image_ids":
             raise
-        parts = [open_dataset(source, name, on_bad=on_bad) for name in splits(source)]
+        parts = [
+            open_dataset(source, name, on_bad=on_bad, format=format)
+            for name in splits(source, format)
+        ]
         unique = {example.path: example for part in parts for example in part}
         dataset = replace(parts[0], examples=tuple(unique.values()), split=None)
         dataset = replace(

@@ -14,16 +14,19 @@ from typing import Any
 import numpy as np
 
 from sightline.data.duplicates import leaks
+from sightline.data.kept import kept
 from sightline.data.open import open_dataset, splits
 from sightline.data.records import Dataset, Fault
 from sightline.data.suspicions import RULES, class_counts
-from sightline.data.voc_pages import pages_kept
 from sightline.errors import AnnotationError, DatasetError, SightlineError, SightlineWarning
 
 ALL = "all"
 """What the one part of a data set without splits is called."""
 
 SEVERITIES = ("error", "warning", "note")
+FATAL = ("dataset.missing", "dataset.unknown", "dataset.format", "dataset.split")
+"""Codes of what is no data set at all, or not the one that was asked for."""
+
 AREAS = ((0, 32**2, "small"), (32**2, 96**2, "medium"), (96**2, float("inf"), "large"))
 """COCO's sizes of objects, in square pixels."""
 
@@ -82,17 +85,20 @@ def check(
     images: Path | str | None = None,
     look_alikes: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    format: str | None = None,
 ) -> Diagnosis:
     """Read every split of a folder and say all that is wrong with it.
 
-    `split`, `annotations` and `images` are those of `open_dataset`. With `look_alikes` images are
-    compared with each other too, for which each is decoded once, small; `progress` is told (images
-    read, images). Only a folder that is no data set at all raises (DatasetError); a label file that
-    cannot be read is a finding.
+    `split`, `annotations`, `images` and `format` are those of `open_dataset`. With `look_alikes`
+    images are compared with each other too, for which each is decoded once, small; `progress` is
+    told (images read, images). Only a folder that is no data set at all raises (DatasetError); a
+    label file that cannot be read is a finding.
     """
     root = Path(folder)
-    with pages_kept():
-        parts, found = _read(root, _names(root, split, annotations), annotations, images)
+    with kept():
+        single = split is not None or annotations is not None
+        names = (split,) if single else _names(root, format)
+        parts, found = _read(root, names, annotations, images, format)
     for rule in RULES:
         found += rule(parts)
     if look_alikes:
@@ -107,6 +113,7 @@ def _read(
     names: Sequence[str | None],
     annotations: Path | str | None,
     images: Path | str | None,
+    format: str | None,
 ) -> tuple[dict[str, Dataset], list[Fault]]:
     """The splits that can be read, and what is wrong with all of them."""
     parts: dict[str, Dataset] = {}
@@ -115,11 +122,11 @@ def _read(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SightlineWarning)
-                part = open_dataset(root, name, annotations, images, on_bad="skip")
+                part = open_dataset(root, name, annotations, images, "skip", format)
         except AnnotationError as error:
             found += error.faults or [_as_fault(error, root)]
         except DatasetError as error:
-            if error.code in ("dataset.missing", "dataset.unknown", "dataset.split"):
+            if error.code in FATAL:
                 raise
             found += [_as_fault(error, root), *error.faults]
         else:
@@ -128,12 +135,10 @@ def _read(
     return parts, found
 
 
-def _names(root: Path, split: str | None, annotations: Path | str | None) -> Sequence[str | None]:
+def _names(root: Path, format: str | None) -> Sequence[str | None]:
     """The splits to look at; None stands for all there is."""
-    if split is not None or annotations is not None:
-        return (split,)
     try:
-        return splits(root) or (None,)
+        return splits(root, format) or (None,)
     except AnnotationError:  # opening it meets the same fault, and tells of it
         return (None,)
 

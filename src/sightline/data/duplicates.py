@@ -26,6 +26,7 @@ from sightline.data.fingerprints import (
     read_bytes,
     thumbnail,
 )
+from sightline.data.near_hashes import FEW, near_pairs
 from sightline.data.records import Dataset, Example, Fault
 from sightline.errors import ImageError
 
@@ -44,7 +45,8 @@ SAME = 0.98
 FLAT = 1.0
 """Thumbnails whose grey levels vary by less than this (standard deviation) show nothing."""
 
-BLOCK, PAIRS = 1024, 256
+PAIRS = 256
+"""Pairs whose thumbnails are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,10 @@ def _join_alike(
 
 def _candidates(codes: ndarray) -> Iterator[tuple[ndarray, ndarray, bool]]:
     """Pairs i < j of hashes that differ in few bits, a block of rows at a time."""
+    search = near_pairs if len(codes) > FEW else near_pairs.reference
     for mirrored in (False, True):
-        other = codes ^ MIRROR if mirrored else codes
-        for start in range(0, len(codes), BLOCK):
-            block = codes[start : start + BLOCK, None]
-            i, j = np.nonzero(np.bitwise_count(block ^ other[None, start:]) <= BITS)
-            later = j > i
-            yield i[later] + start, j[later] + start, mirrored
+        for first, second in search(codes, int(MIRROR) if mirrored else 0, BITS):
+            yield first, second, mirrored
 
 
 def _same_pixels(a: str, b: str) -> bool:

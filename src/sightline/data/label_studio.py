@@ -18,9 +18,11 @@ from sightline.data.checks import Checks, OnBad
 from sightline.data.image_search import ImageSearch, address_parts
 from sightline.data.json_head import json_head
 from sightline.data.label_studio_regions import POINTS, objects_of
-from sightline.data.pages import Names, Page, image_size, to_dataset
+from sightline.data.pages import Names, Page, to_dataset
 from sightline.data.reading import is_image_name, read_json
 from sightline.data.records import Dataset
+from sightline.data.sizes import image_size, said_size
+from sightline.data.split_names import rank
 from sightline.errors import AnnotationError
 
 SAMPLE = 20
@@ -51,9 +53,7 @@ def task_files(root: Path) -> dict[str | None, Path]:
     if len(set(names)) < len(names):  # tasks_a.json beside a.json
         names = [path.stem for path in files]
     found = dict(zip(names, files, strict=True))
-    order = ("train", "val", "valid", "test")
-    rank = sorted(found, key=lambda name: (order.index(name) if name in order else 9, name))
-    return {name: found[name] for name in rank}
+    return {name: found[name] for name in sorted(found, key=rank)}
 
 
 def read_label_studio(
@@ -172,7 +172,8 @@ def _take(task: Any, pointer: str, taken: _Taken, report: tuple[Checks, Path]) -
         path = taken.search.find(_address(data))
         key = task.get("id", path.relative_to(taken.search.folder).as_posix())
         sized = next((r for r in results if isinstance(r, dict) and "original_width" in r), {})
-        size = image_size(sized.get("original_height"), sized.get("original_width"), path)
+        said = said_size(sized.get("original_height"), sized.get("original_width"))
+        size = image_size(said, path)
         page = Page(path, key, size)
         taken.add(page)
         page.objects += objects_of(results, size, report, f"{at}/result")

@@ -245,7 +245,7 @@ def _brush(value: dict[str, Any], size: Size) -> Segment:
     if value.get("format") != "rle":
         message = f"{str(value.get('format'))[:40]!r} is no format of a brush"
         raise AnnotationError(message, code="rle.format", pointer="/value/format")
-    return masks.encode(brush.decode(value.get("rle"), size))
+    return masks.covering(masks.encode(brush.decode(value.get("rle"), size)))
 
 
 PARSERS: dict[str, Callable[[dict[str, Any], Size], Outline]] = {

@@ -21,9 +21,11 @@ from sightline.data.checks import Checks, OnBad
 from sightline.data.embedded import not_unpacked, unpack
 from sightline.data.json_head import json_head
 from sightline.data.labelme_shapes import LEFT_OUT, objects_of
-from sightline.data.pages import Names, Page, image_size, to_dataset
+from sightline.data.pages import Names, Page, to_dataset
 from sightline.data.reading import contained, is_file, read_json
 from sightline.data.records import Dataset
+from sightline.data.sizes import image_size, said_size
+from sightline.data.split_names import rank
 from sightline.errors import AnnotationError
 
 JSON_LIMIT = 400 << 20
@@ -34,8 +36,6 @@ SAMPLE = 20
 
 PLAIN = ("annotations", "labels", "json")
 """Folders of label files that are no split."""
-
-ORDER = ("train", "val", "valid", "test")
 
 KEYS = {"shapes", "imagePath", "imageData"}
 
@@ -57,7 +57,7 @@ def label_folders(root: Path) -> dict[str | None, Path]:
         return {}
     below = sorted(path for path in root.iterdir() if path.is_dir())
     found = [path for path in below if _has_labels(path)]
-    found.sort(key=lambda path: (ORDER.index(path.name) if path.name in ORDER else 9, path.name))
+    found.sort(key=lambda path: rank(path.name))
     return {path.name: path for path in found}
 
 
@@ -104,7 +104,8 @@ def read_labelme(
             if path.resolve() in seen:
                 raise AnnotationError("two files label this image", code="image.duplicate_file")
             seen.add(path.resolve())
-            size = image_size(data.get("imageHeight"), data.get("imageWidth"), path)
+            said = said_size(data.get("imageHeight"), data.get("imageWidth"))
+            size = image_size(said, path)
         except AnnotationError as error:
             aside.add_error(error, file, None)
             continue

@@ -272,7 +272,7 @@ def _mask(shape: dict[str, Any], size: Size) -> Segment:
         raise AnnotationError("the mask leaves its image", code="mask.outside")
     whole = np.zeros(size, bool)
     whole[y1 : y2 + 1, x1 : x2 + 1] = pixels
-    return masks.encode(whole)
+    return masks.covering(masks.encode(whole))
 
 
 PARSERS: dict[str, Callable[[dict[str, Any], Size], Outline]] = {

@@ -181,6 +181,15 @@ def from_counts(counts: list[int], size: Size) -> Runs:
     return Runs(np.array(counts, np.int64), size)
 
 
+def covering(runs: Runs) -> Runs:
+    """The runs themselves; AnnotationError `mask.empty` where they cover no pixel."""
+    if not runs.counts[1::2].any():
+        raise AnnotationError(
+            "the mask covers no pixel", code="mask.empty", hint="draw it again, or delete it"
+        )
+    return runs
+
+
 def area(segment: Segment, size: Size) -> int:
     """How many pixels a segment covers on an image of `size`."""
     if isinstance(segment, Runs):

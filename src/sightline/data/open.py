@@ -22,13 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.data.checks import OnBad
+from sightline.data.kept import kept
 from sightline.data.reading import list_folder, read_json, refuse_packed
 from sightline.data.records import Dataset
 from sightline.data.sources import SOURCES, Place
+from sightline.data.split_names import SAME
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning, UsageError
-
-SAME = (("val", "valid", "validation", "val2017"), ("train", "training", "train2017"), ("test",))
-"""Names that mean one split."""
 
 
 def open_dataset(
@@ -54,10 +53,11 @@ def open_dataset(
     """
     place = replace(_entrance(Path(folder), annotations, images), unpack=unpack)
     source = SOURCES[_recognise(place, format)]
-    known = source.splits(place)
-    free = source.any_split and place.file is not None
-    name = split if split is None or free else _existing(split, known, place.root)
-    dataset = source.read(place, name, on_bad)
+    with kept():
+        known = source.splits(place)
+        free = source.any_split and place.file is not None
+        name = split if split is None or free else _existing(split, known, place.root)
+        dataset = source.read(place, name, on_bad)
     if not dataset.examples:
         empty = DatasetError(
             "there are no images in it",
@@ -81,11 +81,11 @@ def splits(folder: Path | str, format: str | None = None) -> tuple[str, ...]:
     return SOURCES[_recognise(place, format)].splits(place)
 
 
-def default_split(folder: Path | str, wanted: str) -> str | None:
+def default_split(folder: Path | str, wanted: str, format: str | None = None) -> str | None:
     """The split to take where the user names none: `wanted` ("train", "val") under the name it has
     in this folder; None, all of it, for a folder without splits.
     """
-    known = splits(folder)
+    known = splits(folder, format)
     return _existing(wanted, known, Path(folder)) if known else None
 
 

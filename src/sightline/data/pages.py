@@ -6,18 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline import images as pictures
 from sightline.data import masks
 from sightline.data.checks import Box, Checks, is_number
 from sightline.data.records import Dataset, Example, Objects, Segment, Skeleton
 from sightline.data.skeletons import COCO_POINTS, skeleton
 from sightline.data.upright import settle
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.errors import AnnotationError
 from sightline.types import Size
-
-PIXEL_LIMIT = 1 << 30
-"""Pixels that a label file may claim for an image: masks are drawn in that size."""
-
 
 Points = dict[str, tuple[float, float, int]]
 """Keypoints by name: x, y, and 1 (hidden) or 2 (visible)."""
@@ -75,26 +70,12 @@ def to_dataset(
     """
     names.add(pages)
     classes = tuple(sorted(names.classes))
-    root, split = place
-    if not classes:
-        checks.finish()
-        raise DatasetError("no label file names any object", code="dataset.empty", path=root)
+    checks.need(classes, place[0])
     bones = names.skeleton()
     upright = settle([_example(page, classes, bones) for page in pages], checks)
     for example in upright:  # only now is the size known to be the image's, and no bomb
         _measure(example)
-    return Dataset(
-        examples=upright,
-        classes=classes,
-        category_ids=tuple(range(1, len(classes) + 1)),
-        skeleton=bones,
-        name=root.name,
-        root=root,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    return checks.dataset(upright, classes, place, bones)
 
 
 def _example(page: Page, classes: tuple[str, ...], bones: Skeleton | None) -> Example:
@@ -147,23 +128,3 @@ def _measure(example: Example) -> None:
     for i, segment in enumerate(example.objects.segments or ()):
         if segment is not None:
             example.objects.area[i] = masks.area(segment, example.size)
-
-
-def image_size(height: object, width: object, path: Path) -> Size:
-    """The size that a label file gives, or where it gives none that of the image's header.
-
-    AnnotationError `image.size` for what is no size, and the image's own faults.
-    """
-    if height is None and width is None:
-        try:
-            return pictures.read_size(path)
-        except ImageError as error:
-            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
-    sides = []
-    for side in (height, width):
-        if is_number(side) and 1 <= side == int(side):
-            sides.append(int(side))
-    if len(sides) < 2 or sides[0] * sides[1] > PIXEL_LIMIT:
-        message = f"{str(width)[:40]} × {str(height)[:40]} is no image size"
-        raise AnnotationError(message, code="image.size")
-    return sides[0], sides[1]

@@ -5,7 +5,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,7 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 
 def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
     """A file's bytes. AnnotationError: `file.not_found`, `file.unreadable`, `file.too_large`."""
-    try:
-        if not is_file(path):
-            raise AnnotationError(
-                "there is no such file",
-                code="file.not_found",
-                path=path,
-                hint="was it moved, or its name misspelt?",
-            )
+    with readable(path):
         size = path.stat().st_size
         if size > limit:
             raise AnnotationError(
@@ -45,9 +39,34 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
                 hint="split the file",
             )
         return path.read_bytes()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Read a file in this block. AnnotationError: `file.not_found`, `file.unreadable`."""
+    if not is_file(path):
+        raise AnnotationError(
+            "there is no such file",
+            code="file.not_found",
+            path=path,
+            hint="was it moved, or its name misspelt?",
+        )
+    try:
+        yield
     except (OSError, ValueError) as error:
         hint = "may you read it, and is the disk well?"
         raise AnnotationError(str(error), code="file.unreadable", path=path, hint=hint) from error
+
+
+def no_text(path: Path, byte: int) -> AnnotationError:
+    """The file is not UTF-8 from a byte on."""
+    return AnnotationError(
+        "the file is not UTF-8",
+        code="file.encoding",
+        path=path,
+        pointer=f"byte {byte}",
+        hint="save it as UTF-8",
+    )
 
 
 def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
@@ -58,13 +77,7 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
     try:
         return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise AnnotationError(
-            "the file is not UTF-8",
-            code="file.encoding",
-            path=path,
-            pointer=f"byte {error.start}",
-            hint="save it as UTF-8",
-        ) from error
+        raise no_text(path, error.start) from error
 
 
 def parse_json(path: Path, limit: int = JSON_LIMIT) -> tuple[Any, tuple[Fault, ...]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.data.masks import from_counts, from_text, to_text
+from sightline.data.masks import covering, from_counts, from_text, to_text
 from sightline.data.records import Polygons, Runs, Segment
 from sightline.errors import AnnotationError
 from sightline.types import Size
@@ -22,12 +22,12 @@ def parse_segment(value: Any, size: Size) -> Segment | None:
 
     AnnotationError without a place, by rule: `polygon.format`, `.short` (fewer than three
     corners), `.odd`, `.not_finite`, `.outside` (further than an image's side away), `.too_many`;
-    `rle.format`, `.size`, `.negative`, `.sum`, `.text`.
+    `rle.format`, `.size`, `.negative`, `.sum`, `.text`; `mask.empty`.
     """
     if value is None or value == []:
         return None
     if isinstance(value, dict):
-        return _runs(value, size)
+        return covering(_runs(value, size))
     if not isinstance(value, list):
         raise AnnotationError(
             "a mask is a list of polygons or an RLE", code="polygon.format", hint=RINGS

@@ -31,6 +31,12 @@ def _suspect(code: str, message: str, example: Example, row: int, hint: str) -> 
     return Fault(code, message, str(example.path), pointer, hint, "warning", identity)
 
 
+def _wrong_area(what: str, true: float, example: Example, row: int) -> Fault:
+    message = f"the area is {example.objects.area[row]:g}, that of the {what} {true:g}"
+    hint = "sizes in figures follow the area: compute it anew, or leave it out"
+    return _suspect(f"area.{what}", message, example, row, hint)
+
+
 def repeated_objects(splits: Splits) -> list[Fault]:
     """One object labelled twice: the same class and the same box."""
     answer = []
@@ -72,9 +78,7 @@ def masks_astray(splits: Splits) -> list[Fault]:
                 answer.append(_suspect("mask.box", message, example, row, hint))
             crowd = bool(example.objects.crowd[row])
             if not crowd and abs(true - said) > AREA_SLACK * max(true, said) + 16:
-                message = f"the area is {said:g}, that of the mask {true:g}"
-                hint = "sizes in figures follow the area: compute it anew"
-                answer.append(_suspect("area.mask", message, example, row, hint))
+                answer.append(_wrong_area("mask", true, example, row))
     return answer
 
 
@@ -90,9 +94,7 @@ def wrong_areas(splits: Splits) -> list[Fault]:
         inside &= (objects.boxes[:, 2:] < example.size[::-1]).all(axis=1)
         for row in np.flatnonzero(inside & (objects.area > (1 + AREA_SLACK) * most + 16)).tolist():
             if objects.segments is None or objects.segments[row] is None:
-                message = f"the area is {objects.area[row]:g}, that of the box {most[row]:g}"
-                hint = "sizes in figures follow the area: compute it anew, or leave it out"
-                answer.append(_suspect("area.box", message, example, row, hint))
+                answer.append(_wrong_area("box", float(most[row]), example, row))
     return answer
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sightline.data.reading import is_image_name
 from sightline.data.records import Dataset, Fault, Severity
+from sightline.data.split_names import APART
 from sightline.data.suspect_objects import (
     Splits,
     every_example,
@@ -32,9 +33,6 @@ FORMULA_OR_PAGE = re.compile(r"^[=+\-@]|[<>]")
 
 LONGEST = 100
 """Characters of a class name that tables and pictures have room for."""
-
-APART = ("train", "val", "valid", "validation", "test", "train2017", "val2017")
-"""Splits that hold no other split; VOC's trainval holds two."""
 
 SHOWN = 20
 """Files named one by one where thousands may break one rule; the rest are counted."""

@@ -21,6 +21,7 @@ from sightline import images
 from sightline.data.checks import Checks
 from sightline.data.masks import decode, encode
 from sightline.data.records import Example, Objects, Polygons, Runs, Segment
+from sightline.data.sizes import disagree
 from sightline.errors import AnnotationError, ImageError
 from sightline.types import Size
 
@@ -42,12 +43,7 @@ def upright(example: Example) -> tuple[Example, bool]:
         return example, False
     orientation = _orientation(example.path)
     if actual != example.size[::-1] or orientation not in TURNS:
-        raise AnnotationError(
-            f"the labels speak of {example.size[1]} × {example.size[0]} pixels, "
-            f"{example.path.name} has {actual[1]} × {actual[0]}",
-            code="image.size",
-            hint="were the images resized, or exchanged, after labelling?",
-        )
+        raise disagree(example.size, actual, example.path.name)
     return replace(example, size=actual, objects=turn(example.objects, actual, orientation)), True
 
 

@@ -24,9 +24,10 @@ from sightline.data.reading import (
     with_image_suffix,
 )
 from sightline.data.records import Dataset, Example, Objects
+from sightline.data.split_names import rank
 from sightline.data.upright import settle
 from sightline.data.voc_pages import Page, Shape, page_of
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.errors import AnnotationError, ImageError
 from sightline.types import Size
 
 VOC_CLASSES = (
@@ -41,8 +42,7 @@ def voc_splits(folder: Path) -> tuple[str, ...]:
     """The image sets of `ImageSets/Main`; the lists of single classes (`cat_train`) are none."""
     known = [path for path in list_folder(folder / "ImageSets" / "Main") if path.suffix == ".txt"]
     names = [p.stem for p in known if all(len(line.split()) <= 1 for line in _lines(p)[:3])]
-    order = ("train", "val", "trainval", "test")
-    return tuple(sorted(names, key=lambda n: (order.index(n) if n in order else 9, n)))
+    return tuple(sorted(names, key=rank))
 
 
 def _lines(path: Path) -> list[str]:
@@ -71,15 +71,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
         names.update(page.names)
         pages[path.stem] = page
     classes = _class_order(names)
-    if not classes:
-        empty = DatasetError(
-            "no XML file names any object",
-            code="dataset.empty",
-            path=folder,
-            hint="label some images",
-        )
-        empty.faults = checks.finish()
-        raise empty
+    checks.need(classes, folder)
     examples: dict[Path, Example] = {}
     for stem in wanted:
         found = (
@@ -91,18 +83,7 @@ def read_voc(folder: Path, split: str | None, on_bad: OnBad = "error") -> Datase
             checks.add("image.duplicate_file", message, pages[stem].path, "filename", hint)
         elif found is not None:
             examples[found.path] = found
-    return Dataset(
-        examples=settle(list(examples.values()), checks),
-        classes=classes,
-        category_ids=tuple(range(1, len(classes) + 1)),
-        skeleton=None,
-        name=folder.name,
-        root=folder,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    return checks.dataset(settle(list(examples.values()), checks), classes, (folder, split))
 
 
 def _wanted(folder: Path, split: str | None, files: list[Path], checks: Checks) -> list[str]:

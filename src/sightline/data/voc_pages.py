@@ -1,12 +1,10 @@
 """One XML file of Pascal VOC: what it says, before its image is looked at."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.data.checks import Box, to_flag, to_number
+from sightline.data.kept import once
 from sightline.data.reading import contained
 from sightline.data.xml import Node, XmlLimits, read_xml
 from sightline.errors import AnnotationError
@@ -41,38 +39,18 @@ class Page:
     faults: tuple[AnnotationError, ...]
 
 
-_read: ContextVar[dict[Path, "Page | AnnotationError"] | None] = ContextVar("_read", default=None)
-
-
-@contextmanager
-def pages_kept() -> Iterator[None]:
-    """While this lasts each XML file is read once, however many splits are opened."""
-    token = _read.set({})
-    try:
-        yield
-    finally:
-        _read.reset(token)
-
-
 def page_of(path: Path, folder: Path) -> Page:
     """What an XML file of a VOC folder says; a link must not lead out of the folder."""
-    known = _read.get()
-    if known is None:
-        known = {}
-    if path not in known:
-        try:
-            known[path] = _read_page(contained(folder, f"{path.parent.name}/{path.name}"))
-        except AnnotationError as error:
-            error.hint = error.hint or "write it anew with a labelling tool, or delete it"
-            known[path] = error
-    page = known[path]
-    if isinstance(page, AnnotationError):
-        raise page
-    return page
+    return once(path, lambda: _read_page(path, folder))
 
 
-def _read_page(path: Path) -> Page:
-    root = read_xml(path, "annotation", LIMITS)
+def _read_page(path: Path, folder: Path) -> Page:
+    try:
+        path = contained(folder, f"{path.parent.name}/{path.name}")
+        root = read_xml(path, "annotation", LIMITS)
+    except AnnotationError as error:
+        error.hint = error.hint or "write it anew with a labelling tool, or delete it"
+        raise
     shapes, names, faults = [], [], []
     for i, element in enumerate(root.each("object"), 1):
         name = (element.findtext("name") or "").strip()

@@ -62,18 +62,9 @@ def read_yolo(yaml: Path, split: str | None, on_bad: OnBad = "error") -> Dataset
         for place in config.splits[name]:
             paths += _listed(place, yaml, checks)
     examples = [_example(path, config, checks) for path in dict.fromkeys(paths)]
-    return Dataset(
-        examples=tuple(example for example in examples if example is not None),
-        classes=config.names,
-        category_ids=config.ids,
-        skeleton=None if config.pose is None else config.pose.skeleton,
-        name=root.name,
-        root=root,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    found = [example for example in examples if example is not None]
+    bones = None if config.pose is None else config.pose.skeleton
+    return checks.dataset(found, config.names, (root, split), bones, config.ids)
 
 
 def _listed(place: Path, yaml: Path, checks: Checks) -> list[Path]:

@@ -35,7 +35,7 @@ from sightline.images.limits import Limits
 from sightline.images.pixels import decode, from_pillow
 from sightline.types import Size
 
-__all__ = ["Limits", "Source", "read", "read_size"]
+__all__ = ["Limits", "Source", "read", "read_format", "read_size"]
 
 LOG = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ SUFFIXES = {
     "BMP": (".bmp", ".dib"),
     "TIFF": (".tif", ".tiff"),
 }
+"""The endings of each format's files, the usual one first."""
 
 
 def read(source: Any, limits: Limits = DEFAULT) -> UInt8[Tensor, "3 H W"]:
@@ -101,16 +102,27 @@ def read_size(source: Any) -> Size:
     Raises ImageError as `read` does, but nothing is decoded: damage further on goes unseen, and
     no limit is held against the size.
     """
+    return _header(source).size
+
+
+def read_format(source: Any) -> str:
+    """What a path, bytes or a binary file holds, by its first bytes: JPEG, PNG, WEBP, GIF, BMP or
+    TIFF. Raises ImageError as `read_size` does.
+    """
+    return _header(source).format
+
+
+def _header(source: Any) -> headers.Header:
     name = _name(source)
     try:
         head = _data(source, DEFAULT, HEAD)
         try:
-            return headers.parse(head).size
+            return headers.parse(head)
         except ImageError as error:
             if error.code != "image.truncated" or len(head) != HEAD:  # there is no more
                 raise
         rest = _data(source, DEFAULT)
-        return headers.parse(head + rest if name is None else rest).size
+        return headers.parse(head + rest if name is None else rest)
     except ImageError as error:
         error.path = error.path or name
         raise

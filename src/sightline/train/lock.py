@@ -13,12 +13,7 @@ from typing import Any, NoReturn
 
 from sightline import processes
 from sightline.errors import ResourceError
-from sightline.files import refuse
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from sightline.files import flocked, refuse
 
 NAME = "train.lock"
 SETTLING = 10.0
@@ -110,30 +105,13 @@ def _sign(handle: int) -> None:
     os.fsync(handle)
 
 
-def _flocked(handle: int) -> bool:
-    """Take the system's lock on an open file; False where there is no such thing.
-
-    The system gives it back when the process ends, however it ends. BlockingIOError if another
-    process holds it.
-    """
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # some file systems of networks
-        return False
-    return True
-
-
 def _take(path: Path) -> int:
     """The open, signed lock file that nobody else holds."""
     while True:
         fresh = not path.exists()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | (os.O_EXCL if fresh else 0), 0o666)
         try:
-            sure = _flocked(handle)
+            sure = flocked(handle)
             # the holder before may have removed the file after we opened it
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 if not fresh and not _stale(path, sure):

@@ -38,7 +38,9 @@ SAME = ("classes", "data", "validation", "start", "teacher", "weights")
 
 Record = dict[str, Any]
 
-_PLACE = {"path": str, "split": (str, None), "on_bad": str, "fingerprint": str}
+_PLACE = {
+    **{"path": str, "split": (str, None), "on_bad": str, "from": (str, None), "fingerprint": str}
+}
 _FILE = (dict, None)
 SHAPE = {
     "recipe": {"augmentation": dict},
@@ -55,7 +57,7 @@ CHANGE = {"step": int, "settings": list}
 @dataclass(frozen=True)
 class Beginning:
     """What a run begins with. `known` is what `setup.facts` says; `notes` what the caller alone
-    knows: command, `on_bad` and `path` of the data set.
+    knows: command, and of the data set `path`, `on_bad` and `from`, its format.
     """
 
     recipe: Recipe
@@ -97,6 +99,7 @@ class Beginning:
             "path": str(Path(self.notes.get("path") or dataset.root).absolute()),
             "split": dataset.split,
             "on_bad": self.notes.get("on_bad", "error"),
+            "from": self.notes.get("from"),
             "images": len(dataset),
             "bytes": sum(_sizes(dataset)),
             "fingerprint": self.known[key],
@@ -220,7 +223,7 @@ def check(before: Record, now: Record, accept: bool, say: Say) -> None:
 def _differences(name: str, before: Any, now: Any) -> list[str]:
     """What differs between two entries, in words; where files lie does not count."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in now if key not in ("path", "on_bad")]
+        keys = [key for key in now if key not in ("path", "on_bad", "from")]
         return [x for key in keys for x in _differences(f"{name} {key}", before.get(key), now[key])]
     return [] if before == now else [f"{name}: {_short(before)} → {_short(now)}"]
 

@@ -61,4 +61,5 @@ def _open(part: Record, folder: Path | None) -> Dataset:
             path=place,
             hint="give the folder that they are in now: sightline train DATA --repro …",
         )
-    return open_dataset(place, part.get("split"), on_bad=mode(str(part.get("on_bad"))))
+    how = mode(str(part.get("on_bad")))
+    return open_dataset(place, part.get("split"), on_bad=how, format=part.get("from"))

@@ -17,7 +17,7 @@ def _say(message: str) -> None:
 class Run:
     """What of a run is not its recipe.
 
-    `command` and `notes` (`path` and `on_bad` of the data set) are written into repro.json, the
+    `command` and `notes` (`path`, `on_bad` and `from` of the data set) go into repro.json, the
     entries of `manifest` into every checkpoint. `accept_changes` resumes although recipe, data or
     threads changed; after `stop_after` minutes of this process the run pauses and can be resumed;
     `say` gets a line for a person now and then. `repeats` is the record of a run to train again.

@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline import images as pictures
 from sightline.data import masks
 from sightline.data.checks import Box, Checks, OnBad, check_box
 from sightline.data.coco_objects import Row, gather
 from sightline.data.formats.cvat_labels import Labels, read_labels
 from sightline.data.formats.cvat_shapes import LEFT_OUT, Shape, parse_shape
+from sightline.data.kept import once
 from sightline.data.reading import contained, is_file
 from sightline.data.records import Dataset, Example, Objects, Polygons, Segment
+from sightline.data.sizes import image_size, written_size
+from sightline.data.split_names import rank
 from sightline.data.upright import settle, upright
 from sightline.data.xml import Node, XmlLimits, read_xml
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.errors import AnnotationError, ImageError
 from sightline.types import Size
 
 FILE = "annotations.xml"
@@ -48,9 +50,7 @@ def cvat_splits(file: Path) -> tuple[str, ...]:
     names = {_split(node) for node in _read(file).each("image")} - {None}
     if names <= {"default"}:
         return ()
-    order = ("train", "val", "validation", "test")
-    found = sorted(name for name in names if name is not None)
-    return tuple(sorted(found, key=lambda n: order.index(n) if n in order else 9))
+    return tuple(sorted((name for name in names if name is not None), key=rank))
 
 
 def _split(node: Node) -> str | None:
@@ -60,7 +60,7 @@ def _split(node: Node) -> str | None:
 
 
 def _read(file: Path) -> Node:
-    root = read_xml(file, "annotations", LIMITS)
+    root = once(file, lambda: read_xml(file, "annotations", LIMITS))
     track = root.find("track")
     if isinstance(track, Node):
         raise AnnotationError(
@@ -89,21 +89,9 @@ def read_cvat(
     reader = _Reader(file, labels, checks, (home / "images", home) if images is None else (images,))
     nodes = [node for node in root.each("image") if split is None or split == _split(node)]
     examples = [reader.example(node) for node in nodes]
-    if not labels.classes:
-        checks.finish()
-        raise DatasetError("the file names no label", code="dataset.empty", path=file)
-    return Dataset(
-        examples=settle([example for example in examples if example is not None], checks),
-        classes=labels.classes,
-        category_ids=tuple(range(1, len(labels.classes) + 1)),
-        skeleton=labels.skeleton,
-        name=home.name,
-        root=home,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    checks.need(labels.classes, file)
+    found = [example for example in examples if example is not None]
+    return checks.dataset(settle(found, checks), labels.classes, (home, split), labels.skeleton)
 
 
 @dataclass
@@ -125,7 +113,7 @@ class _Reader:
         """An image with its objects; None where it cannot be used, which is told."""
         try:
             path, key = self._path(node)
-            size = _size(node, path)
+            size = image_size(written_size(node.get("height"), node.get("width")), path)
             upright(
                 Example(path, key, size, Objects.of([], []))
             )  # a size that is none is told here
@@ -207,16 +195,6 @@ class _Reader:
             label=self.index[shapes[0].label],
             id=0,
         )
-
-
-def _size(node: Node, path: Path) -> Size:
-    texts = [node.get(side) for side in ("height", "width")]
-    if texts == [None, None]:
-        return pictures.read_size(path)
-    values = [text or "" for text in texts]
-    if not all(t.isascii() and t.isdigit() and len(t) < 10 and int(t) > 0 for t in values):
-        raise AnnotationError(f"{texts[1]} × {texts[0]} is no image size", code="image.size")
-    return int(values[0]), int(values[1])
 
 
 def _groups(shapes: Iterable[Shape]) -> list[list[Shape]]:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from sightline.data import masks
-from sightline.data.checks import Box, to_flag, to_number
+from sightline.data.checks import Box, is_whole, to_flag, to_number
 from sightline.data.coco_objects import parse_keypoints
 from sightline.data.outlines import CORNERS, ellipse, rectangle, turned
 from sightline.data.records import Polygons, Runs, Segment
@@ -153,7 +153,7 @@ def _mask(node: Node, size: Size) -> Runs:
     The window must lie in the image, and the runs must fill it.
     """
     window = [node.get(name) or "" for name in ("left", "top", "width", "height")]
-    if not all(_whole(text) for text in window):
+    if not all(is_whole(text) for text in window):
         raise AnnotationError(f"{window} is no window of a mask", code="rle.size")
     left, top, width, height = map(int, window)
     if not (0 < width <= size[1] - left and 0 < height <= size[0] - top):
@@ -161,16 +161,12 @@ def _mask(node: Node, size: Size) -> Runs:
             f"the window ({left}, {top}) of {width} × {height} leaves the image", code="rle.size"
         )
     words = [word.strip() for word in (node.get("rle") or "").split(",")]
-    if not all(_whole(word) for word in words):
+    if not all(is_whole(word) for word in words):
         raise AnnotationError("the run lengths are no whole numbers", code="rle.text")
-    runs = masks.from_counts([int(word) for word in words], (width, height))
+    runs = masks.covering(masks.from_counts([int(word) for word in words], (width, height)))
     mask = np.zeros(size, bool)
     mask[top : top + height, left : left + width] = masks.decode(runs).T
     return masks.encode(mask)
-
-
-def _whole(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def mask_text(runs: Runs) -> dict[str, str]:

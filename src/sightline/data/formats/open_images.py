@@ -12,13 +12,13 @@ row names. Where splits share one folder, they belong to none of the splits.
 """
 
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from sightline import images as pictures
 from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.formats.open_images_folders import Folders
 from sightline.data.formats.open_images_rows import (
@@ -31,7 +31,9 @@ from sightline.data.formats.open_images_rows import (
 from sightline.data.formats.plain_csv import unguarded
 from sightline.data.reading import contained, list_folder
 from sightline.data.records import Dataset, Example, Objects
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.data.sizes import header_size
+from sightline.data.split_names import rank
+from sightline.errors import AnnotationError
 from sightline.types import Size
 
 SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
@@ -55,19 +57,22 @@ class BoxFile:
 
 @dataclass
 class _Page:
-    """An image, and label, box and whether a group of its objects."""
+    """An image, and of its objects xyxy, the label's number and whether it is a group: in plain
+    arrays, for there may be millions of them.
+    """
 
     path: Path
     size: Size
-    rows: list[tuple[str, Box, bool]] = field(default_factory=list)
+    boxes: "array[float]" = field(default_factory=lambda: array("f"))
+    labels: "array[int]" = field(default_factory=lambda: array("i"))
+    groups: bytearray = field(default_factory=bytearray)
 
 
 def box_files(root: Path) -> list[BoxFile]:
     """The files of boxes of a folder and of its folder `annotations`, train first."""
     paths = [*list_folder(root), *list_folder(root / "annotations")]
-    order = ("train", "val", "validation", "test")
     files = [BoxFile.of(path) for path in paths if is_open_images(path)]
-    return sorted(files, key=lambda file: order.index(file.split) if file.split in order else 9)
+    return sorted(files, key=lambda file: rank(file.split))
 
 
 def read_open_images(
@@ -89,28 +94,19 @@ def read_open_images(
     reader = _Reader(read_descriptions(root), checks, Folders(*place))
     for file in files:
         reader.read(file, split is None or file.split == split)
-    index, classes = reader.descriptions.classes(reader.labels)
-    if not classes:
-        checks.finish()
-        raise DatasetError("no row names any object", code="dataset.empty", path=root)
+    index, classes = reader.descriptions.classes(set(reader.labels))
+    checks.need(classes, root)
     pages = [*reader.pages.values(), *reader.unnamed(files, split)]
-    return Dataset(
-        examples=tuple(_example(page, index, root) for page in pages),
-        classes=classes,
-        category_ids=tuple(range(1, len(classes) + 1)),
-        skeleton=None,
-        name=root.name,
-        root=root,
-        split=split,
-        skipped=checks.finish(),
-        repaired=tuple(checks.repaired),
-        notes=tuple(checks.notes),
-    )
+    order = np.array([index[label] for label in reader.labels])
+    examples = [_example(page, order, root) for page in pages]
+    return checks.dataset(examples, classes, (root, split))
 
 
-def _example(page: _Page, index: dict[str, int], root: Path) -> Example:
-    objects = Objects.of([box for _, box, _ in page.rows], [index[row[0]] for row in page.rows])
-    objects.crowd[:] = np.array([group for *_, group in page.rows], bool)
+def _example(page: _Page, order: np.ndarray, root: Path) -> Example:
+    """The image with the classes of its labels, which `order` tells of each number."""
+    boxes = np.array(page.boxes, np.float32).reshape(-1, 4)
+    objects = Objects.of(boxes, order[np.array(page.labels, np.int64)])
+    objects.crowd[:] = np.array(page.groups, bool)
     inside = page.path.is_relative_to(root)
     name = page.path.relative_to(root) if inside else Path(page.path.name)
     return Example(page.path, name.with_suffix("").as_posix(), page.size, objects)
@@ -123,7 +119,7 @@ class _Reader:
     descriptions: Descriptions
     checks: Checks
     folders: Folders
-    labels: set[str] = field(default_factory=set)
+    labels: dict[str, int] = field(default_factory=dict)
     named: dict[Path, set[str]] = field(default_factory=dict)
     pages: dict[Path, _Page] = field(default_factory=dict)
 
@@ -141,7 +137,7 @@ class _Reader:
                     if asked:
                         self._take(cells, found, file, line)
                     else:
-                        self.labels.add(self._label(cells))
+                        self._number(cells)
                 except AnnotationError as error:
                     if asked:
                         self.checks.add_error(error, file.path, f"line {line}")
@@ -154,8 +150,8 @@ class _Reader:
         self, cells: dict[str, str], found: dict[str, _Page | None], file: BoxFile, line: int
     ) -> None:
         """Hand one row to its image; errors without a place."""
-        key, label = unguarded(cells["imageid"]), self._label(cells)
-        self.labels.add(label)  # whatever becomes of the row: other splits count it too
+        key = unguarded(cells["imageid"])
+        number = self._number(cells)  # whatever becomes of the row: other splits count it too
         if key not in found:
             found[key] = None  # an image that is refused is told once
             found[key] = self._page(key, file)
@@ -165,7 +161,9 @@ class _Reader:
         group = _group(cells)
         box, excess = check_box(_corners(cells, page.size), page.size)
         self.checks.clipped(excess, file.path, f"line {line}")
-        page.rows.append((label, box, group))
+        page.boxes.extend(box)
+        page.labels.append(number)
+        page.groups.append(group)
 
     def _page(self, key: str, file: BoxFile) -> _Page:
         path = self.folders.find(key, file.split)
@@ -173,17 +171,12 @@ class _Reader:
             raise AnnotationError(
                 f"the image {key!r} stands in another file too", code="image.duplicate_file"
             )
-        page = _Page(path, self._size(path))
+        page = _Page(path, header_size(path))
         self.pages[path] = page
         return page
 
-    def _size(self, path: Path) -> Size:
-        try:
-            return pictures.read_size(path)
-        except ImageError as error:
-            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
-
-    def _label(self, cells: dict[str, str]) -> str:
+    def _number(self, cells: dict[str, str]) -> int:
+        """The number of a row's label, in the order in which they are met."""
         label = unguarded(cells["labelname"])
         if not label.strip():
             raise AnnotationError("an object has no class", code="category.name")
@@ -193,7 +186,7 @@ class _Reader:
                 code="annotation.category",
                 hint=f"name it in {self.descriptions.path.name}",
             )
-        return label
+        return self.labels.setdefault(label, len(self.labels))
 
     def unnamed(self, files: Sequence[BoxFile], split: str | None) -> list[_Page]:
         """The images that no row names, of the splits' own folders; of the shared folder only where
@@ -217,7 +210,7 @@ class _Reader:
         pages = []
         for path in dict.fromkeys(paths):
             try:
-                pages.append(_Page(path, self._size(contained(path.parent, path.name))))
+                pages.append(_Page(path, header_size(contained(path.parent, path.name))))
             except AnnotationError as error:
                 self.checks.add_error(error, path, None)
         return pages

@@ -1,19 +1,21 @@
 """The CSV files of OpenImages: rows of boxes by the header's names, and descriptions of classes."""
 
+import codecs
 import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from sightline.data.formats.plain_csv import unguarded
-from sightline.data.reading import list_folder, read_text
+from sightline.data.reading import list_folder, no_text, readable
 from sightline.errors import AnnotationError
 
 ENDS = ("xmin", "ymin", "xmax", "ymax")
 NEEDED = ("imageid", "labelname", *ENDS)
-CSV_LIMIT = 512 << 20
 HEAD = 4096
+LINE = 1 << 20
+"""Characters of a line: of the file no more is in memory at a time, however large it is."""
 
 
 def is_open_images(file: Path) -> bool:
@@ -30,19 +32,48 @@ def is_open_images(file: Path) -> bool:
 
 
 def table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file that are not blank, each with its line.
+    """The rows of a CSV file that are not blank, each with its line; read as they are asked for.
 
-    AnnotationError: those of `read_text`, `csv.syntax` with the line.
+    AnnotationError: `file.not_found`, `file.unreadable`, `file.encoding` with the byte,
+    `csv.syntax` with the line.
     """
-    reader = csv.reader(io.StringIO(read_text(path, CSV_LIMIT), newline=""), strict=True)
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise AnnotationError(
-            str(error), code="csv.syntax", path=path, pointer=f"line {reader.line_num}"
-        ) from error
+    with readable(path), path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(_lines(stream, path), strict=True)
+        try:
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise AnnotationError(
+                str(error), code="csv.syntax", path=path, pointer=f"line {reader.line_num}"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise no_text(path, _first_bad(path)) from error
+
+
+def _lines(stream: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a file; AnnotationError `csv.syntax` for one that is too long for a table."""
+    number = 0
+    while line := stream.readline(LINE):
+        number += 1
+        if len(line) == LINE and not line.endswith(("\n", "\r")):
+            raise _refusal("csv.syntax", f"more than {LINE:,} characters", path, number)
+        yield line
+
+
+def _first_bad(path: Path) -> int:
+    """Which byte of a file is the first that is no UTF-8."""
+    decoder, done = codecs.getincrementaldecoder("utf-8")(), 0
+    with path.open("rb") as stream:
+        while True:
+            chunk, waiting = stream.read(LINE), len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                return done - waiting + error.start
+            done += len(chunk)
+            if not chunk:
+                return done
 
 
 def box_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | AnnotationError]]:

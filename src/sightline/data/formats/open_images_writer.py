@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from sightline.data.formats.losses import keep
+from sightline.data.formats.names import check_hidden
 from sightline.data.formats.open_images import BoxFile
 from sightline.data.formats.plain_csv import guarded, to_csv
 from sightline.data.formats.plan import Part
-from sightline.data.reading import is_image_name
 from sightline.data.records import Example
 from sightline.errors import DatasetError
 from sightline.files import write_text
@@ -26,24 +26,18 @@ HEADER = (
 
 
 def check_open_images(parts: Sequence[Part]) -> None:
-    """DatasetError `convert.name` for splits that a file's name, and images whose ending, would not
-    tell when they are read.
+    """DatasetError `convert.name` for splits that a file's name would not tell, and images that
+    would not be looked at.
     """
+    check_hidden(parts)
     for part in parts:
         if part.split is not None and BoxFile.of(_file(Path(), part.split)).split != part.split:
-            raise _refusal(f"a split cannot be called {part.split!r}", part)
-        for name in part.names:
-            if not is_image_name(Path(name)):
-                raise _refusal(f"{name!r} does not end like an image, and would not be found", part)
-
-
-def _refusal(message: str, part: Part) -> DatasetError:
-    return DatasetError(
-        message,
-        code="convert.name",
-        path=part.dataset.root,
-        hint="rename it, or choose another format",
-    )
+            raise DatasetError(
+                f"a split cannot be called {part.split!r}",
+                code="convert.name",
+                path=part.dataset.root,
+                hint="rename it, or choose another format",
+            )
 
 
 def _file(out: Path, split: str | None) -> Path:

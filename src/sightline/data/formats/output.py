@@ -2,6 +2,8 @@
 
 Everything is written into a hidden folder and renamed at the end. `MARK`, a small file in the
 folder, lists what was written: only a folder that holds exactly that, unchanged, is ever replaced.
+The hidden folder has a file that its process keeps locked: where the system has given the lock
+back, the process is gone, and the next conversion into the same place clears up behind it.
 """
 
 import json
@@ -15,9 +17,13 @@ from pathlib import Path
 
 from sightline.data.reading import read_json
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
-from sightline.files import make_folder, refuse, write_text
+from sightline.files import TEMPORARY, flocked, make_folder, refuse, write_text
 
 MARK = ".sightline-convert.json"
+
+OWNER, NEW, OLD = "owner", "new", "old"
+"""In the hidden folder: the locked file, which names the folder that is to be written; what is
+written; and what it replaces, for the moment between two renames."""
 
 Stamp = tuple[int, int]
 """A file's size in bytes and the time it was changed, nanoseconds."""
@@ -28,8 +34,10 @@ def check_output(out: Path, sources: Iterable[Path], overwrite: bool) -> None:
 
     `convert.not_empty` where there is something and `overwrite` is not said; `convert.source` where
     one of the `sources` (folders or files that are read) lies in it; `convert.foreign` where
-    anything in it was not written by an earlier conversion, or was changed since.
+    anything in it was not written by an earlier conversion, or was changed since. What a
+    conversion into it that was killed has left goes first.
     """
+    _clear(out)
     if not os.path.lexists(out) or _is_empty(out):
         return
     if not overwrite:
@@ -125,24 +133,77 @@ def staged(out: Path) -> Iterator[Path]:
     disk refuses.
     """
     empty = _is_empty(out)
-    key = secrets.token_hex(8)
     home = out if empty else make_folder(out.absolute().parent)
-    folder = home / f".tmp-{key}"
+    place = home / f".tmp-{secrets.token_hex(8)}"
+    folder = place / NEW
     try:
-        folder.mkdir()
-        yield folder
-        text = json.dumps({"files": _stamps(folder)}, ensure_ascii=False)
-        write_text(folder / MARK, text + "\n")
-        if empty:
-            for path in sorted(folder.iterdir()):
-                path.rename(out / path.name)
-            folder.rmdir()
-        else:
-            _swap(folder, out, out.absolute().parent / f".old-{key}")
+        place.mkdir()
+        with _owned(place, out):
+            folder.mkdir()
+            yield folder
+            text = json.dumps({"files": _stamps(folder)}, ensure_ascii=False)
+            write_text(folder / MARK, text + "\n")
+            if empty:
+                for path in sorted(folder.iterdir()):
+                    path.rename(out / path.name)
+            else:
+                _swap(folder, out, place / OLD)
     except OSError as error:
         refuse(error, out)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _discard(place)
+
+
+@contextmanager
+def _owned(place: Path, out: Path) -> Iterator[None]:
+    """Hold the lock of a hidden folder, in which a file says what it is for."""
+    handle = os.open(place / OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        if flocked(handle):  # without a lock nobody could tell that we are gone: it stays unnamed
+            os.write(handle, _name(out))
+        yield
+    finally:
+        os.close(handle)
+
+
+def _name(out: Path) -> bytes:
+    return os.fsencode(out.absolute().name) + b"\n"
+
+
+def _discard(place: Path) -> None:
+    """Remove a hidden folder of ours; what could not be removed of an old conversion stays."""
+    shutil.rmtree(place / NEW, ignore_errors=True)
+    with suppress(OSError):
+        (place / OWNER).unlink()
+    with suppress(OSError):
+        place.rmdir()
+
+
+def _clear(out: Path) -> None:
+    """Remove what conversions into `out` that were killed have left beside it, or in it; of one
+    that was killed between its two renames, what was there before comes back.
+    """
+    for home in (out.absolute().parent, out):
+        with suppress(OSError):
+            for place in list(home.iterdir()):
+                if TEMPORARY.fullmatch(place.name) and place.is_dir() and not place.is_symlink():
+                    with suppress(OSError):
+                        _clear_up(place, out)
+
+
+def _clear_up(place: Path, out: Path) -> None:
+    """Remove a hidden folder that is for `out` and whose process is gone; OSError where not."""
+    handle = os.open(place / OWNER, os.O_RDWR)
+    try:
+        if flocked(handle) and os.read(handle, 4096) == _name(out):
+            if (place / OLD).is_dir() and not (place / OLD).is_symlink():
+                if os.path.lexists(out):
+                    _remove(place / OLD)
+                else:
+                    (place / OLD).rename(out)
+            _discard(place)
+    finally:
+        os.close(handle)
 
 
 def _swap(folder: Path, out: Path, aside: Path) -> None:
@@ -162,8 +223,8 @@ def _swap(folder: Path, out: Path, aside: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Remove the files that the mark lists, and the folders that are empty then, nothing else."""
-    names = [*_marked(folder), MARK]
-    for name in names:
+    inside = _stamps(folder)  # a mark may say anything: ../.. too
+    for name in [*(name for name in _marked(folder) if name in inside), MARK]:
         with suppress(OSError):
             (folder / name).unlink()
     for place, _, _ in os.walk(folder, topdown=False):

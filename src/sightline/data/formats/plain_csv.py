@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightline import images as pictures
 from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.reading import contained, is_file, read_text
 from sightline.data.records import Dataset, Example, Objects
+from sightline.data.sizes import image_size, written_size
 from sightline.data.upright import settle
-from sightline.errors import AnnotationError, DatasetError, ImageError
+from sightline.errors import AnnotationError
 from sightline.types import Size
 
 FILES = ("labels.csv", "annotations.csv")
@@ -82,15 +82,9 @@ def read_csv(path: Path, on_bad: OnBad = "error") -> Dataset:
         ) from error
     known = [page for page in pages.values() if page is not None]
     classes = tuple(sorted({label for page in known for label, _ in page.rows}))
-    if not classes:
-        checks.finish()
-        raise DatasetError("no row names any object", code="dataset.empty", path=path)
+    checks.need(classes, path)
     examples = settle([_example(page, classes) for page in known], checks)
-    ids = tuple(range(1, len(classes) + 1))
-    home = path.parent
-    skipped = checks.finish()
-    repaired = tuple(checks.repaired)
-    return Dataset(examples, classes, ids, None, home.name, home, None, skipped, repaired)
+    return checks.dataset(examples, classes, (path.parent, None))
 
 
 def _columns(row: list[str], path: Path) -> tuple[str, ...]:
@@ -174,15 +168,7 @@ def _page(name: str, cells: dict[str, str], home: Path) -> _Page:
             code="image.missing",
             hint="put it into the folder images, or delete the row",
         )
-    texts = [cells.get(side, "").strip() for side in ("height", "width")]
-    if not any(texts):
-        try:
-            return _Page(path, pictures.read_size(path))
-        except ImageError as error:
-            raise AnnotationError(error.message, code=error.code, hint=error.hint) from error
-    if not all(t.isascii() and t.isdigit() and len(t) < 10 and int(t) > 0 for t in texts):
-        raise AnnotationError(f"{texts[1]} × {texts[0]} is no image size", code="image.size")
-    return _Page(path, (int(texts[0]), int(texts[1])))
+    return _Page(path, image_size(written_size(cells.get("height"), cells.get("width")), path))
 
 
 def _example(page: _Page, classes: tuple[str, ...]) -> Example:

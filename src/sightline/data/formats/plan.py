@@ -3,15 +3,18 @@
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from sightline.data.reading import IMAGE_SUFFIXES
 from sightline.data.records import Dataset, Example
 from sightline.data.yolo_yaml import SPLITS as YOLO_SPLITS
-from sightline.errors import DatasetError, UsageError
+from sightline.errors import DatasetError, SightlineWarning, UsageError
 from sightline.files import atomic_write, make_folder, refuse
+from sightline.images import SUFFIXES, read_format
 
 ImageMode = Literal["copy", "link", "none"]
 
@@ -35,14 +38,20 @@ class Part:
 def plan(datasets: Sequence[Dataset]) -> list[Part]:
     """New names for all images: the old file name; "a-2.jpg" where its stem is taken already.
 
-    Stems differ even in a file system that ignores case, over all splits together.
+    Stems differ even in a file system that ignores case, over all splits together. Readers look for
+    images by a few endings: others (`.jfif`, none) become that of what the file is, with a warning.
+    ImageError where it is no image.
     """
     taken: set[str] = set()
+    changed: list[str] = []
     parts = []
     for dataset in datasets:
         names = []
         for example in dataset:
             stem, end = example.path.stem, example.path.suffix
+            if end.lower() not in IMAGE_SUFFIXES:
+                end = SUFFIXES[read_format(example.path)][0]
+                changed.append(f"{example.path.name} → {end}")
             name, number = stem, 1
             while name.casefold() in taken:
                 number += 1
@@ -50,6 +59,12 @@ def plan(datasets: Sequence[Dataset]) -> list[Part]:
             taken.add(name.casefold())
             names.append(name + end)
         parts.append(Part(dataset.split, dataset, tuple(names)))
+    if changed:
+        warnings.warn(
+            f"{len(changed)} images get an ending that readers look for; the first: {changed[0]}",
+            SightlineWarning,
+            stacklevel=3,
+        )
     return parts
 
 

@@ -1,0 +1,23 @@
+"""What the verbs that read labelled images have in common: the words of their options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+KNOWN = "coco, voc, yolo, cvat, openimages, csv, labelme or labelstudio"
+"""The keys of `sightline.data.sources.SOURCES`, which takes too long to load for a help text."""
+
+SOURCE = "Folder of images and labels, or the label file; the format is recognised by itself."
+ANNOTATIONS = "Label file, where it is not in its usual place in DATA."
+ON_BAD = "What faulty labels do: error, skip (dropped, counted), or fix (mended, else dropped)."
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help=f"Format of the labels, where a folder could be two: {KNOWN}.",
+        show_default="recognised",
+    ),
+]
