@@ -77,8 +77,14 @@ def to_dataset(
     classes = tuple(sorted(names.classes))
     root, split = place
     if not classes:
-        checks.finish()
-        raise DatasetError("no label file names any object", code="dataset.empty", path=root)
+        empty = DatasetError(
+            "no label file names any object",
+            code="dataset.empty",
+            path=root,
+            hint="label some images",
+        )
+        empty.faults = checks.finish()
+        raise empty
     bones = names.skeleton()
     upright = settle([_example(page, classes, bones) for page in pages], checks)
     for example in upright:  # only now is the size known to be the image's, and no bomb

@@ -33,12 +33,13 @@ HEAD = 4096
 
 
 def is_cvat(file: Path) -> bool:
-    """Whether a file begins like one of CVAT's."""
+    """Whether a file begins like one of CVAT's, or is empty, which reading it tells."""
     if file.suffix.lower() != ".xml" or not is_file(file):
         return False
     try:
         with file.open("rb") as stream:
-            return b"<annotations" in stream.read(HEAD)
+            head = stream.read(HEAD).replace(b"\0", b"")  # UTF-16 too
+            return b"<annotations" in head or not head.strip()
     except OSError:
         return False
 
@@ -90,8 +91,11 @@ def read_cvat(
     nodes = [node for node in root.each("image") if split is None or split == _split(node)]
     examples = [reader.example(node) for node in nodes]
     if not labels.classes:
-        checks.finish()
-        raise DatasetError("the file names no label", code="dataset.empty", path=file)
+        empty = DatasetError(
+            "the file names no label", code="dataset.empty", path=file, hint="label some images"
+        )
+        empty.faults = checks.finish()
+        raise empty
     return Dataset(
         examples=settle([example for example in examples if example is not None], checks),
         classes=labels.classes,

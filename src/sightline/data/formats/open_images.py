@@ -11,7 +11,6 @@ There are no rows for images without objects. They are the images of a split's o
 row names. Where splits share one folder, they belong to none of the splits.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.formats.open_images_folders import Folders
 from sightline.data.formats.open_images_rows import (
     ENDS,
+    SPLIT,
     Descriptions,
     box_rows,
     is_open_images,
@@ -34,7 +34,6 @@ from sightline.data.records import Dataset, Example, Objects
 from sightline.errors import AnnotationError, DatasetError, ImageError
 from sightline.types import Size
 
-SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
 SLACK = 1e-3
 """By how much a share may leave 0 … 1: what tools lose in rounding."""
 
@@ -91,8 +90,11 @@ def read_open_images(
         reader.read(file, split is None or file.split == split)
     index, classes = reader.descriptions.classes(reader.labels)
     if not classes:
-        checks.finish()
-        raise DatasetError("no row names any object", code="dataset.empty", path=root)
+        empty = DatasetError(
+            "no row names any object", code="dataset.empty", path=root, hint="label some images"
+        )
+        empty.faults = checks.finish()
+        raise empty
     pages = [*reader.pages.values(), *reader.unnamed(files, split)]
     return Dataset(
         examples=tuple(_example(page, index, root) for page in pages),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,18 @@ ENDS = ("xmin", "ymin", "xmax", "ymax")
 NEEDED = ("imageid", "labelname", *ENDS)
 CSV_LIMIT = 512 << 20
 HEAD = 4096
+SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
+"""What a file of boxes is called that tells its split."""
 
 
 def is_open_images(file: Path) -> bool:
-    """Whether a file's header is that of OpenImages' boxes, whole or not."""
+    """Whether a file is called like those of OpenImages' boxes, or its header is theirs, whole or
+    not.
+    """
     if file.suffix.lower() != ".csv":
         return False
+    if SPLIT.fullmatch(file.stem):
+        return True
     try:
         with file.open("rb") as stream:
             first = stream.read(HEAD).decode("utf-8-sig", "replace").splitlines()
@@ -66,6 +73,8 @@ def box_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | AnnotationError
             yield line, AnnotationError(message, code="csv.columns")
         else:
             yield line, dict(zip(columns, row, strict=True))
+    if columns is None:
+        raise AnnotationError("the file is empty", code="csv.header", path=path, pointer="line 1")
 
 
 @dataclass(frozen=True)
