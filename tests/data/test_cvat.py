@@ -24,6 +24,7 @@ from sightline.data import (
     splits,
 )
 from sightline.data.convert import convert
+from sightline.data.formats.cvat import is_cvat
 from sightline.data.formats.cvat_labels import draw_limbs
 from sightline.data.formats.cvat_shapes import mask_text, parse_shape
 from sightline.data.xml import parse_xml
@@ -272,6 +273,10 @@ SHAPES = [
     ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="5" ry="0"/>'),
     ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="-5" ry="5"/>'),
     ("box.degenerate", BOX.replace('"30"', '"6"').replace("/>", ' rotation="90"/>')),
+    ("box.degenerate", BOX.replace('"30"', '"6.5"').replace("/>", ' rotation="45"/>')),
+    ("box.degenerate", BOX.replace('"20"', '"5"').replace("/>", ' rotation="45"/>')),
+    ("rle.size", MASK.format("1, 2, 3", "１")),
+    ("rle.text", MASK.format("1, ２, 3", 10)),
     ("rle.size", MASK.replace('"20"', '"39"').format("1, 2, 3", 10)),
     ("rle.size", MASK.replace('height="2"', 'height="0"').format("0", 10)),
     ("box.format", '<cuboid label="cat" xtl1="5"/>'),
@@ -378,6 +383,10 @@ def test_utf_16_is_read_and_an_empty_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as unknown:
         open_dataset(tmp_path)
     assert unknown.value.code == "dataset.unknown"
+    file.write_text("<annotations>")
+    assert is_cvat(file)
+    assert not is_cvat(file.rename(tmp_path / "annotations.txt"))
+    assert not is_cvat(tmp_path / "none.xml")
 
 
 IMAGES = [
@@ -391,6 +400,7 @@ IMAGES = [
     ("image.size", page(name="b.png", more='width="60" height="-40"')),
     ("image.size", page(name="b.png", more='width="999999999" height="999999999"')),
     ("image.size", page(name="b.png", more='width="60"')),
+    ("image.size", page(name="b.png", more='width="６０" height="40"')),
     ("image.size", page(name="b.png", more='width="61" height="40"')),
 ]
 
@@ -477,6 +487,8 @@ def test_all_of_it_comes_back(tmp_path: Path) -> None:
     dataset = full(tmp_path / "from")
     losses = convert([dataset], tmp_path / "out", "cvat")
     assert losses.to_json() == {"area": 2}
+    text = (tmp_path / "out" / "annotations.xml").read_text()
+    assert text.count('group_id="1"') == 4 and 'group_id="2"' not in text
     assert splits(tmp_path / "out") == ("train",)
     back = open_dataset(tmp_path / "out", "train")
     assert back.classes == dataset.classes

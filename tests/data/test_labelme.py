@@ -277,6 +277,9 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
         "circle.radius", AT, second([[9, 9], [129.5, 9]], "circle"),
     ),
     "three points of a circle": ("circle.format", AT, second([[9, 9], [9, 8], [8, 9]], "circle")),
+    "mask right of the image": (
+        "mask.outside", AT, second([[57, 0], [60, 2]], "mask", mask=ONES),
+    ),
     "mask left of the image": (
         "mask.outside", AT, second([[-1, 0], [2, 2]], "mask", mask=ONES),
     ),
@@ -371,6 +374,14 @@ def test_a_rectangle_outside_its_image_spoils_its_group(tmp_path: Path) -> None:
         dataset = open_dataset(folder(tmp_path, page(*rows)), on_bad="skip")
     assert dataset.classes == ("dog",)
     assert [fault.pointer for fault in dataset.skipped] == ["/shapes/1/points"]
+
+
+@pytest.mark.parametrize("key", ["imageData", "version", "flags", "imageWidth"])
+def test_a_file_is_known_by_two_of_its_keys(tmp_path: Path, key: str) -> None:
+    labels = page(shape(), **{key: ...})
+    if key == "imageWidth":
+        del labels["imageHeight"]
+    assert open_dataset(folder(tmp_path, labels))[0].size == SIZE
 
 
 def test_difficult_may_stand_at_the_shape_itself(tmp_path: Path) -> None:

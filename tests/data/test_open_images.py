@@ -129,7 +129,7 @@ def test_bad_rows(tmp_path: Path, code: str, row: str) -> None:
 
 
 def test_what_rounding_costs_is_cut_without_a_word(tmp_path: Path) -> None:
-    rows = "a,xclick,/m/cat,1e-9,-0.0009,1.0009,0,1,0,0,0,0,0\n"
+    rows = "a,xclick,/m/cat,1e-9,-0.001,1.0009,0,1,0,0,0,0,0\n"
     objects = open_dataset(folder(tmp_path / "in", train=rows))[0].objects
     assert objects.boxes.tolist() == [[0, 0, 60, 40]]
     for ends in ("-0.0011,1,0,1", "0,1.0011,0,1", "0,1,-0.0011,1", "0,1,0,1.0011"):

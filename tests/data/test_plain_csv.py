@@ -73,12 +73,12 @@ def test_rows_of_one_image_that_disagree_on_its_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", ["0,40", "60,0", "60,", ",40", "6e1,40", "1000000000,40", "60.0,40"]
+    "size", ["0,40", "60,0", "60,", ",40", "6e1,40", "1000000000,40", "60.0,40", "６０,40"]
 )
 def test_sizes_that_are_none(tmp_path: Path, size: str) -> None:
     with pytest.raises(AnnotationError) as caught:
         open_dataset(folder(tmp_path, f"{HEAD}b.png,60,40,cat,1,2,9,8\na.png,{size},cat,1,2,9,8\n"))
-    assert caught.value.code == "image.size"
+    assert (caught.value.code, caught.value.pointer) == ("image.size", "line 3")
 
 
 def test_a_photo_labelled_as_it_was_stored_is_turned(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_bad_configurations(tmp_path: Path, code: str, text: str) -> None:
 
 def test_what_rounding_costs_is_cut_without_a_word(tmp_path: Path) -> None:
     yaml = HEAD + "kpt_shape: [1, 3]\n"
-    lines = [f"{BOX} {x} {y} 2" for x, y in ((-0.0009, 1.0009), (1.0009, -0.0009))]
+    lines = [f"{BOX} {x} {y} 2" for x, y in ((-0.001, 1.0009), (1.0009, -0.001))]
     root = yolo_folder(tmp_path / "in", yaml, a="\n".join(lines))
     points = open_dataset(root)[0].objects.keypoints
     assert points is not None
