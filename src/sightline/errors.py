@@ -78,14 +78,77 @@ class VideoError(SightlineError):
     exit_status = 4
 
 
+HINTS = {
+    "annotation.none": "label it, or delete the task",
+    "annotation.several": "mark the right one as ground truth, or cancel the others",
+    "box.degenerate": "draw it again, or delete the object",
+    "box.format": "write numbers of pixels, with a point for the decimals",
+    "box.not_finite": "write a finite number, or delete the object",
+    "box.outside": "does it belong to another image, or to one of another size?",
+    "box.turned": "draw an upright box if this one is too wide",
+    "category.duplicate_id": "delete the second, or correct it",
+    "category.duplicate_name": "rename one of them",
+    "category.name": "name the class, or delete what has none",
+    "circle.radius": "draw it again, or delete the object",
+    "crowd": "write 1 for a group of objects, 0 for one",
+    "csv.columns": "quote cells that have commas, and leave no cell out",
+    "csv.header": "write the columns' names into the first line, each once",
+    "csv.syntax": "close the quote, or was the file cut short?",
+    "ellipse.radius": "draw it again, or delete the object",
+    "file.name": "write the name of an image, relative to the image folder",
+    "image.base64": "was the file cut short? export it again",
+    "image.duplicate_file": "keep one, with the objects of both",
+    "image.duplicate_id": "give each its own id",
+    "image.id": "an id is a whole number or a text",
+    "image.missing": "put it there, or name the folder with images=… (--images DIR)",
+    "image.size": "write the width and the height of the image, or leave both out",
+    "image.too_many_pixels": "cut the image up first",
+    "json.missing_key": "was the file cut short, or edited by hand? export it again",
+    "json.object": "was the file edited by hand, or is it of another format?",
+    "keypoints.format": "a keypoint is one place: x and y",
+    "keypoints.length": "a keypoint is one place: x and y",
+    "keypoints.not_finite": "write finite numbers, or delete the keypoint",
+    "keypoints.outside": "move it into the image, or delete it",
+    "keypoints.twice": "give each point a name of its own, or delete one",
+    "mask.format": "draw it again, or delete the object",
+    "mask.outside": "draw it again, or delete the object",
+    "mask.size": "draw it again, or delete the object",
+    "polygon.format": "a corner is two finite numbers, x and y: draw it again",
+    "rle.format": "draw it again, or delete the object",
+    "rle.size": "was the image resized after labelling? draw the mask again",
+    "rle.sum": "draw it again, or delete the object",
+    "rle.text": "run lengths are whole numbers, parted by commas: draw it again",
+    "shape.flags": "write flags as an object of names and true or false",
+    "shape.group": "a group is a whole number or a text",
+    "shape.left_out": "draw a box or an outline where it stands for an object",
+    "xml.root": "was the file edited by hand, or is it of another format?",
+    "xml.size": "is it a label file? split it if it is",
+    "xml.syntax": "the file was cut short, or edited by hand: an XML editor shows the place",
+}
+"""What to do about a broken rule of labels, where the place that finds it knows no better."""
+
+
 class AnnotationError(SightlineError):
     """A label file breaks a rule; `code` is the rule ("box.degenerate").
 
-    `faults` is everything found wrong (`sightline.data.records.Fault`), not only the first.
+    `faults` is everything found wrong (`sightline.data.records.Fault`), not only the first. Without
+    a `hint` it is that of `HINTS`.
     """
 
     exit_status = 4
     faults: tuple[object, ...] = ()
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        path: str | Path | None = None,
+        pointer: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        hint = hint or HINTS.get(code)
+        super().__init__(message, code=code, path=path, pointer=pointer, hint=hint)
 
 
 class DatasetError(SightlineError):

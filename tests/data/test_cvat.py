@@ -1,6 +1,7 @@
 """CVAT for images 1.1: read, checked, written."""
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from sightline.data import (
 from sightline.data.convert import convert
 from sightline.data.doctor import check
 from sightline.data.formats import cvat
+from sightline.data.formats.cvat import is_cvat
+from sightline.data.formats.cvat_labels import draw_limbs
 from sightline.data.formats.cvat_shapes import mask_text, parse_shape
 from sightline.data.xml import parse_xml, read_xml
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
@@ -251,6 +254,7 @@ SHAPES = [
     ("annotation.category", BOX.replace('label="cat"', "")),
     ("polygon.format", '<polygon label="cat" points="1,1;2;3,3"/>'),
     ("polygon.format", '<polygon label="cat" points="1,1;nan,2;3,3"/>'),
+    ("polygon.format", '<polygon label="cat" points="1,1;2,nan;3,3"/>'),
     ("polygon.format", '<polygon label="cat"/>'),
     ("polygon.short", '<polygon label="cat" points="1,1;3,3"/>'),
     ("polygon.outside", '<polygon label="cat" points="1,1;1e300,2;3,3"/>'),
@@ -274,6 +278,21 @@ SHAPES = [
     ("box.degenerate", skeleton(point("nose", outside=1))),
     ("box.degenerate", skeleton(point("nose"))),
     ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="0" ry="5"/>'),
+    ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="5" ry="0"/>'),
+    ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="-5" ry="5"/>'),
+    ("box.degenerate", BOX.replace('"30"', '"6"').replace("/>", ' rotation="90"/>')),
+    ("box.degenerate", BOX.replace('"30"', '"6.5"').replace("/>", ' rotation="45"/>')),
+    ("box.degenerate", BOX.replace('"20"', '"5"').replace("/>", ' rotation="45"/>')),
+    ("rle.size", MASK.format("1, 2, 3", "9" * 5000)),
+    ("rle.size", MASK.replace('left="{}"', "").format("1, 2, 3")),
+    ("rle.text", MASK.replace('rle="{}"', "").format(10)),
+    ("rle.text", MASK.format("9" * 5000, 10)),
+    ("box.degenerate", '<ellipse label="cat" cx="20" cy="20" rx="5" ry="-5"/>'),
+    ("keypoints.not_finite", skeleton(point("nose", "1,inf"))),
+    ("rle.size", MASK.format("1, 2, 3", "１")),
+    ("rle.text", MASK.format("1, ２, 3", 10)),
+    ("rle.size", MASK.replace('"20"', '"39"').format("1, 2, 3", 10)),
+    ("rle.size", MASK.replace('height="2"', 'height="0"').format("0", 10)),
     ("box.format", '<cuboid label="cat" xtl1="5"/>'),
     ("shape.kind", "<banana/>"),
 ]
@@ -290,6 +309,100 @@ def test_bad_shapes(tmp_path: Path, code: str, shape: str) -> None:
         assert len(open_dataset(root, on_bad="skip")[0].objects) == 1
 
 
+def test_a_mask_may_touch_the_edges_of_its_image(tmp_path: Path) -> None:
+    mask = MASK.replace('"20"', '"38"').format("0, 6", 57)
+    objects = open_dataset(folder(tmp_path, page(mask)))[0].objects
+    assert objects.boxes.tolist() == [[57, 38, 60, 40]]
+
+
+def test_a_whole_turn_is_none(tmp_path: Path) -> None:
+    rows = [BOX.replace("/>", f' rotation="{degrees}"/>') for degrees in (0, 360, -720)]
+    dataset = open_dataset(folder(tmp_path, page(*rows)))
+    assert dataset[0].objects.boxes.tolist() == [[5, 6.5, 20, 30]] * 3
+    assert not dataset.repaired
+
+
+def test_the_box_around_a_turned_ellipse_is_exact(tmp_path: Path) -> None:
+    ellipse = '<ellipse label="cat" cx="30" cy="20" rx="12" ry="4" rotation="30"/>'
+    with pytest.warns(SightlineWarning):
+        objects = open_dataset(folder(tmp_path, page(ellipse)))[0].objects
+    across, down = (144 * 0.75 + 16 * 0.25) ** 0.5, (144 * 0.25 + 16 * 0.75) ** 0.5
+    wanted = [[30 - across, 20 - down, 30 + across, 20 + down]]
+    np.testing.assert_allclose(objects.boxes, wanted, atol=1e-5)
+
+
+def test_flags_of_any_part_are_the_objects(tmp_path: Path) -> None:
+    said = "".join(f'<attribute name="{n}">true</attribute>' for n in ("is_crowd", "difficult"))
+    tied = '<polygon label="cat" points="{}" group_id="4">{}</polygon>'
+    rows = [tied.format("1,1;9.5,1;9,9", ""), tied.format("20,20;30,20;30,30", said)]
+    objects = open_dataset(folder(tmp_path, page(*rows)))[0].objects
+    assert objects.boxes.tolist() == [[1, 1, 30, 30]]
+    assert objects.crowd.tolist() == objects.difficult.tolist() == [True]
+
+
+def test_two_skeletons_of_one_group_are_two_objects(tmp_path: Path) -> None:
+    rows = [
+        skeleton(point("nose"), point("left_ear", "20,30"), more=' group_id="7"'),
+        skeleton(point("nose", "30,5"), point("left_ear", "40,9"), more=' group_id="7"'),
+    ]
+    objects = open_dataset(folder(tmp_path, page(*rows), labels=LABELS + BONES))[0].objects
+    assert objects.boxes.tolist() == [[10, 20, 20, 30], [30, 5, 40, 9]]
+
+
+def test_two_labels_may_have_the_same_points(tmp_path: Path) -> None:
+    labels = LABELS + BONES + BONES.replace("dog", "cat")
+    bones = open_dataset(folder(tmp_path, page(BOX), labels=labels)).skeleton
+    assert bones is not None
+    assert bones.points == ("nose", "left_ear", "right_ear")
+
+
+def test_a_limb_that_ends_nowhere_is_noted(tmp_path: Path) -> None:
+    drawing = escape(
+        '<line data-node-from="1" data-node-to="9"/><line data-node-from="1" data-node-to="2"/>'
+        '<circle data-node-id="1" data-label-name="nose"/>'
+        '<circle data-node-id="2" data-label-name="left_ear"/>'
+    )
+    labels = LABELS.replace("<type>", f"<svg>{drawing}</svg><type>", 1) + BONES
+    dataset = open_dataset(folder(tmp_path, page(BOX), labels=labels))
+    assert dataset.skeleton is not None
+    assert dataset.skeleton.limbs == ((0, 1),)
+    assert [(fault.code, fault.pointer) for fault in dataset.notes] == [
+        ("skeleton.limbs", "line 2")
+    ]
+
+
+def test_train_is_the_first_split(tmp_path: Path) -> None:
+    names = ("zoo", "test", "default", "validation", "Val", "TRAIN", "../up")
+    rows = [page(BOX, name=f"{i}.png", more=f'subset="{n}"') for i, n in enumerate(names)]
+    root = folder(tmp_path, *rows)
+    assert splits(root) == ("train", "val", "validation", "test", "default", "zoo")
+
+
+def test_images_may_lie_beside_the_file(tmp_path: Path) -> None:
+    root = folder(tmp_path, page(BOX, name="c.png"), page(BOX, name="d.png", more='subset="val"'))
+    draw(root / "c.png", SIZE)
+    draw(root / "val" / "d.png", SIZE)
+    assert [example.path.parent.name for example in open_dataset(root)] == [root.name, "val"]
+
+
+def test_utf_16_is_read_and_an_empty_file_is_told(tmp_path: Path) -> None:
+    file = folder(tmp_path, page(BOX)) / "annotations.xml"
+    file.write_bytes(("<?xml version='1.0'?>" + file.read_text()).encode("utf-16"))
+    assert len(open_dataset(tmp_path)[0].objects) == 1
+    file.write_text(" \n")
+    with pytest.raises(AnnotationError) as caught:
+        open_dataset(tmp_path)
+    assert caught.value.code == "xml.syntax"
+    file.write_text("<html></html>")
+    with pytest.raises(DatasetError) as unknown:
+        open_dataset(tmp_path)
+    assert unknown.value.code == "dataset.unknown"
+    file.write_text("<annotations>")
+    assert is_cvat(file)
+    assert not is_cvat(file.rename(tmp_path / "annotations.txt"))
+    assert not is_cvat(tmp_path / "none.xml")
+
+
 IMAGES = [
     ("image.missing", page(name="c.png")),
     ("image.duplicate_file", page()),
@@ -301,6 +414,9 @@ IMAGES = [
     ("image.size", page(name="b.png", more='width="60" height="-40"')),
     ("image.size", page(name="b.png", more='width="999999999" height="999999999"')),
     ("image.size", page(name="b.png", more='width="60"')),
+    ("image.size", page(name="b.png", more='width="６０" height="40"')),
+    ("image.size", page(name="b.png", more=f'width="{"9" * 5000}" height="40"')),
+    ("image.size", page(name="b.png", more='width="0" height="40"')),
     ("image.size", page(name="b.png", more='width="61" height="40"')),
 ]
 
@@ -387,6 +503,8 @@ def test_all_of_it_comes_back(tmp_path: Path) -> None:
     dataset = full(tmp_path / "from")
     losses = convert([dataset], tmp_path / "out", "cvat")
     assert losses.to_json() == {"area": 2}
+    text = (tmp_path / "out" / "annotations.xml").read_text()
+    assert text.count('group_id="1"') == 4 and 'group_id="2"' not in text
     assert splits(tmp_path / "out") == ("train",)
     back = open_dataset(tmp_path / "out", "train")
     assert back.classes == dataset.classes
@@ -417,6 +535,36 @@ def test_splits_that_are_no_subset_are_refused(tmp_path: Path, split: str) -> No
     with pytest.raises(DatasetError) as caught:
         convert([dataset], tmp_path / "out", "cvat", images="none")
     assert caught.value.code == "convert.name"
+
+
+def test_splits_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    parts = [replace(full(tmp_path / name), split=name) for name in ("val", "Val")]
+    with pytest.raises(DatasetError) as caught:
+        convert(parts, tmp_path / "out", "cvat", images="none")
+    assert caught.value.code == "convert.name"
+
+
+def test_a_skeleton_that_no_object_shows_is_kept(tmp_path: Path) -> None:
+    dataset = full(tmp_path / "from")
+    found = replace(dataset[0].objects, keypoints=np.zeros((3, 3, 3), np.float32))
+    dataset = replace(dataset, examples=(replace(dataset[0], objects=found),))
+    convert([dataset], tmp_path / "out", "cvat")
+    text = (tmp_path / "out" / "annotations.xml").read_text()
+    assert "<skeleton" not in text, "an object without points gets none"
+    back = open_dataset(tmp_path / "out")
+    assert dataset.skeleton is not None and back.skeleton is not None
+    assert back.skeleton.points == dataset.skeleton.points
+
+
+def test_the_points_of_a_drawing_lie_apart() -> None:
+    bones = Skeleton(tuple("abcdefg"), ((0, 6),), tuple(range(7)), (0.05,) * 7)
+    places = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', draw_limbs(bones))
+    assert len(places) == len(set(places)) == 7
+    assert all(0 <= float(value) <= 100 for place in places for value in place)
+    (line,) = re.findall(
+        r'x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)"', draw_limbs(bones)
+    )
+    assert line == (*places[0], *places[6])
 
 
 def test_names_that_xml_cannot_hold_are_refused(tmp_path: Path) -> None:

@@ -11,29 +11,32 @@ import pytest
 
 from folders import coco_folder, coco_labels, draw
 from hostile_faults import CASES as HOSTILE
+from json_faults import CASES as JSON
 from label_faults import CASES as PLAIN
 from label_faults import Case, clean_voc
 from sightline.data import Polygons, masks, open_dataset, voc_pages
 from sightline.data.doctor import check
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
+from table_faults import CASES as TABLE
 
-CASES = (*PLAIN, *HOSTILE)
+CASES = (*PLAIN, *HOSTILE, *TABLE, *JSON)
 
 WHOLE = ("file.", "xml.root", "yaml.object", "json.object", "category.", "dataset.", "image.")
 """Rules that may speak of a file or a folder as a whole, without a place in it."""
 
 
 def of_format(name: str) -> list[Case]:
-    """The cases whose folder is in a format: "coco", "voc" or "yolo"."""
+    """The cases whose folder is in a format: "coco", "voc", "yolo", "cvat" and so on."""
     other = {"clean_splits": "coco", "quoted_yolo": "yolo", "clean_pose": "yolo"}
     return [c for c in CASES if name in other.get(c.twin.__name__, c.twin.__name__)]
 
 
 def test_how_many_faults_are_planted() -> None:
     """What docs/data.md says of their number; no two may be the same."""
-    counts = {name: len(of_format(name)) for name in ("coco", "voc", "yolo")}
-    assert counts == {"coco": 215, "voc": 67, "yolo": 112}
-    assert sum(counts.values()) == len(CASES) == 394
+    known = {"coco": 215, "voc": 67, "yolo": 112}
+    known |= {"cvat": 63, "open_images": 44, "csv": 38, "labelme": 64, "label_studio": 61}
+    assert {name: len(of_format(name)) for name in known} == known
+    assert sum(known.values()) == len(CASES) == 664
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -264,6 +264,44 @@ def test_files_of_tasks_are_splits(tmp_path: Path) -> None:
         open_dataset(tmp_path / "tasks_val.json")
 
 
+def test_more_files_than_are_looked_into_are_all_read(tmp_path: Path) -> None:
+    for i in range(23):
+        draw(tmp_path / f"{i}.png", SIZE)
+        folder(tmp_path, [task(region(), id=i, image=f"{i}.png")], f"tasks_{i:02}.json")
+    assert splits(tmp_path) == tuple(f"{i:02}" for i in range(23))
+    assert len(open_dataset(tmp_path)) == 23
+
+
+def test_a_split_whose_file_is_damaged_is_told(tmp_path: Path) -> None:
+    folder(tmp_path, [task(region())], "tasks_train.json")
+    folder(tmp_path, "[", "tasks_val.json")
+    folder(tmp_path, '{"other": 1}', "other.json")
+    assert splits(tmp_path) == ("train", "val")
+    with pytest.raises(AnnotationError) as caught:
+        open_dataset(tmp_path, "val")
+    assert (caught.value.code, Path(caught.value.path or "").name) == (
+        "json.syntax", "tasks_val.json",
+    )  # fmt: skip
+    (tmp_path / "tasks_train.json").unlink()
+    with pytest.raises(DatasetError) as unknown:
+        open_dataset(tmp_path)
+    assert unknown.value.code == "dataset.unknown"
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    folder(tmp_path, [task(region())], "tasks_val.json")
+    folder(tmp_path, [task(region())], "val.json")
+    assert splits(tmp_path) == ("tasks_val", "val") or splits(tmp_path) == ("val", "tasks_val")
+
+
+def test_sizes_may_be_left_out_and_an_ellipse_be_larger_than_its_image(tmp_path: Path) -> None:
+    bare = {k: v for k, v in region().items() if "original" not in k and k != "image_rotation"}
+    assert objects(tmp_path, bare).boxes.tolist() == [[6, 8, 30, 20]]
+    wide = region("ellipselabels", x=50, y=50, radiusX=100, radiusY=100)
+    with pytest.warns(SightlineWarning, match=r"box\.clipped"):
+        assert objects(tmp_path, wide).boxes.tolist() == [[0, 0, 60, 40]]
+
+
 def test_an_export_may_be_called_annotations(tmp_path: Path) -> None:
     assert len(open_dataset(folder(tmp_path, [task(region())], "annotations.json"))) == 1
 
@@ -371,6 +409,18 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
     "no radius": (
         "ellipse.radius", f"{AT}/value", third("ellipselabels", x=9, y=9, radiusX=0, radiusY=5),
     ),
+    "no radius down": (
+        "ellipse.radius", f"{AT}/value", third("ellipselabels", x=9, y=9, radiusX=5, radiusY=0),
+    ),
+    "a radius beyond": (
+        "ellipse.radius", f"{AT}/value", third("ellipselabels", x=9, y=9, radiusX=201, radiusY=5),
+    ),
+    "a radius beyond, down": (
+        "ellipse.radius", f"{AT}/value", third("ellipselabels", x=9, y=9, radiusX=5, radiusY=201),
+    ),
+    "x far left": ("box.outside", f"{AT}/value/x", second(x=-1e308)),
+    "turned without height": ("box.degenerate", f"{AT}/value", second(height=0, rotation=45)),
+    "another height": ("image.size", AT, [task(GOOD, {**GOOD, "original_height": 41})]),
     "other brush": ("rle.format", f"{AT}/value/format", third("brushlabels", format="png")),
 }  # fmt: skip
 

@@ -269,6 +269,29 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
         "polygon.too_many", AT,
         second([[1, 1]] * 100_001, "polygon"),
     ),
+    "three rows of corners": ("box.format", AT, second([[1, 1], [9, 1], [9, 5], [1, 6]])),
+    "three columns of corners": ("box.format", AT, second([[1, 1], [9, 1], [8, 5], [1, 5]])),
+    "three corners": ("box.format", AT, second([[1, 1], [9, 1], [9, 5]])),
+    "corner of three numbers": ("polygon.format", AT, second([[1, 1, 1]] * 3, "polygon")),
+    "a radius beyond the image": (
+        "circle.radius", AT, second([[9, 9], [129.5, 9]], "circle"),
+    ),
+    "three points of a circle": ("circle.format", AT, second([[9, 9], [9, 8], [8, 9]], "circle")),
+    "mask right of the image": (
+        "mask.outside", AT, second([[57, 0], [60, 2]], "mask", mask=ONES),
+    ),
+    "mask left of the image": (
+        "mask.outside", AT, second([[-1, 0], [2, 2]], "mask", mask=ONES),
+    ),
+    "mask above the image": (
+        "mask.outside", AT, second([[0, -1], [3, 1]], "mask", mask=ONES),
+    ),
+    "mask below the image": (
+        "mask.outside", AT, second([[0, 38], [3, 40]], "mask", mask=ONES),
+    ),
+    "mask of another width": (
+        "mask.size", AT, second([[0, 0], [4, 2]], "mask", mask=ONES),
+    ),
     "no radius": (
         "circle.radius", AT, second([[9, 9], [9, 9]], "circle"),
     ),
@@ -333,6 +356,71 @@ def test_faults_are_told_with_their_place(tmp_path: Path, name: str) -> None:
     assert {e.image_id for e in dataset} >= {"good"}
     for example in dataset:
         assert len(example.objects) == 1  # the good shape beside the bad one
+
+
+def test_shapes_may_touch_the_edges_of_their_image(tmp_path: Path) -> None:
+    labels = page(
+        shape("cat", [[56, 37], [59, 39]], "mask", mask=ONES),
+        shape("cat", [[0, 0], [3, 2]], "mask", mask=ONES),
+        shape("cat", [[0, 0], [60, 40]]),
+    )
+    found = open_dataset(folder(tmp_path, labels))[0].objects
+    assert found.boxes.tolist() == [[56, 37, 60, 40], [0, 0, 4, 3], [0, 0, 60, 40]]
+
+
+def test_a_rectangle_outside_its_image_spoils_its_group(tmp_path: Path) -> None:
+    rows = [shape(group_id=1), shape("cat", [[80, 1], [99, 9]], group_id=1), shape("dog")]
+    with pytest.warns(SightlineWarning, match=r"box\.outside × 1"):
+        dataset = open_dataset(folder(tmp_path, page(*rows)), on_bad="skip")
+    assert dataset.classes == ("dog",)
+    assert [fault.pointer for fault in dataset.skipped] == ["/shapes/1/points"]
+
+
+@pytest.mark.parametrize("key", ["imageData", "version", "flags", "imageWidth"])
+def test_a_file_is_known_by_two_of_its_keys(tmp_path: Path, key: str) -> None:
+    labels = page(shape(), **{key: ...})
+    if key == "imageWidth":
+        del labels["imageHeight"]
+    assert open_dataset(folder(tmp_path, labels))[0].size == SIZE
+
+
+def test_difficult_may_stand_at_the_shape_itself(tmp_path: Path) -> None:
+    rows = [shape(difficult=True), shape(flags={"difficult": 1}), shape(flags=None)]
+    found = open_dataset(folder(tmp_path, page(*rows)))[0].objects
+    assert found.difficult.tolist() == [True, False, False]
+
+
+def test_what_is_left_out_needs_no_label(tmp_path: Path) -> None:
+    rows = [shape(None, [[1, 1]], "point"), shape(None, [[1, 1], [2, 2]], "line"), shape()]
+    with pytest.warns(SightlineWarning, match=r"shape\.left_out × 2"):
+        assert len(open_dataset(folder(tmp_path, page(*rows)))[0].objects) == 1
+
+
+def test_a_keypoint_lies_no_further_than_a_side_outside(tmp_path: Path) -> None:
+    places = [(-60, -60), (120, 120), (-60.5, 0), (0, -60.5), (120.5, 0), (0, 120.5)]
+    for i, (x, y) in enumerate(places):
+        root = folder(tmp_path, page(OWNER, point("nose", x, y, group_id=1)))
+        if i < 2:
+            points = open_dataset(root)[0].objects.keypoints
+            assert points is not None and points.tolist() == [[[x, y, 2]]]
+            continue
+        with pytest.raises(AnnotationError) as caught:
+            open_dataset(root)
+        assert caught.value.code == "keypoints.outside"
+
+
+def test_a_split_of_damaged_files_is_told_and_other_json_is_none(tmp_path: Path) -> None:
+    folder(tmp_path / "train", page(BOX))
+    folder(tmp_path / "val", '{"version": "5.5.0", "shapes": [')
+    folder(tmp_path / "test", "")
+    folder(tmp_path / "notes", '{"author": "me"}')
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "none.json").write_text("")
+    assert splits(tmp_path) == ("train", "val", "test")
+    for name in ("val", "test"):
+        with pytest.raises(AnnotationError) as caught:
+            open_dataset(tmp_path, name)
+        assert caught.value.code == "json.syntax"
 
 
 def test_an_object_of_which_a_part_is_bad_is_dropped_whole(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from folders import draw
 from sightline.data import Dataset, Example, Objects, open_dataset, splits
 from sightline.data.convert import convert
-from sightline.data.formats.open_images_rows import LINE, table
+from sightline.data.formats.open_images_rows import LINE, is_open_images, table
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
 
 SIZE = (40, 60)
@@ -127,6 +127,55 @@ def test_bad_rows(tmp_path: Path, code: str, row: str) -> None:
     with pytest.warns(SightlineWarning, match=code):
         dataset = open_dataset(root, on_bad="skip")
     assert [len(example.objects) for example in dataset] == [1, 0]
+
+
+def test_what_rounding_costs_is_cut_without_a_word(tmp_path: Path) -> None:
+    rows = "a,xclick,/m/cat,1e-9,-0.001,1.0009,0,1,0,0,0,0,0\n"
+    objects = open_dataset(folder(tmp_path / "in", train=rows))[0].objects
+    assert objects.boxes.tolist() == [[0, 0, 60, 40]]
+    for ends in ("-0.0011,1,0,1", "0,1.0011,0,1", "0,1,-0.0011,1", "0,1,0,1.0011"):
+        root = folder(tmp_path / ends, train=f"a,xclick,/m/cat,1,{ends},0,0,0,0,0\n")
+        with pytest.raises(AnnotationError) as caught:
+            open_dataset(root)
+        assert caught.value.code == "box.range"
+
+
+def test_train_is_the_first_split(tmp_path: Path) -> None:
+    row = ROW.format("a", "/m/cat", 0)
+    names = ("zoo", "test", "validation", "val", "train")
+    root = folder(tmp_path, **dict.fromkeys(names, row))
+    assert splits(root) == ("train", "val", "validation", "test", "zoo")
+    file = root / "oidv6-human-annotations-human-bbox.csv"
+    file.write_text(HEAD + row)
+    draw(root / "images" / "human" / "a.jpg", SIZE)
+    assert splits(root) == ("train", "val", "validation", "test", "human", "zoo")
+
+
+def test_descriptions_of_the_boxable_classes_go_first(tmp_path: Path) -> None:
+    root = folder(tmp_path, None, train=ROW.format("a", "/m/cat", 0))
+    (root / "annotations").mkdir()
+    (root / "annotations" / "class-descriptions.csv").write_text("/m/cat,All cats\n")
+    assert open_dataset(root).classes == ("All cats",)
+    (root / "class-descriptions-boxable.csv").write_text("/m/cat,Cat\n")
+    (root / "class-descriptions-boxable.txt").write_text("/m/cat,No table\n")
+    assert open_dataset(root).classes == ("Cat",)
+
+
+def test_a_file_is_known_by_its_name_or_its_header(tmp_path: Path) -> None:
+    named = tmp_path / "val-annotations-bbox.csv"
+    named.write_text("ImageID,Label,XMin\n")
+    assert is_open_images(named)
+    other = tmp_path / "mine.csv"
+    for header, known in (
+        ("ImageID,LabelName,XMin", True),
+        ("ImageID,LabelName,Source", False),
+        ("ImageID,XMin,YMin", False),
+        ("LabelName,XMin,YMin", False),
+    ):
+        other.write_text(header + "\n")
+        assert is_open_images(other) == known
+    assert not is_open_images(named.rename(tmp_path / "val-annotations-bbox.txt"))
+    assert not is_open_images(tmp_path / "none.csv")
 
 
 def test_a_missing_image_is_told_once(tmp_path: Path) -> None:

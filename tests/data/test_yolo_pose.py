@@ -89,6 +89,10 @@ CONFIGS = [
     ("yolo.kpt_shape", "kpt_shape: 17\n"),
     ("yolo.kpt_shape", "kpt_shape: [3, 4]\n"),
     ("yolo.kpt_shape", "kpt_shape: [0, 3]\n"),
+    ("yolo.kpt_shape", "kpt_shape: [3, 1]\n"),
+    ("yolo.kpt_shape", "kpt_shape: [3, 3, 3]\n"),
+    ("yolo.kpt_shape", "kpt_shape: [3]\n"),
+    ("yolo.kpt_shape", "kpt_shape: [1001, 3]\n"),
     ("yolo.kpt_shape", "kpt_shape: [1.0e+30, 3]\n"),
     ("yolo.kpt_shape", "kpt_shape: [1000000000, 3]\n"),
     ("yolo.kpt_shape", "kpt_shape: [true, 3]\n"),
@@ -115,6 +119,34 @@ def test_bad_configurations(tmp_path: Path, code: str, text: str) -> None:
     assert caught.value.code == code
     assert caught.value.pointer in (code.removeprefix("yolo."), "kpt_names")
     assert caught.value.hint
+
+
+def test_what_rounding_costs_is_cut_without_a_word(tmp_path: Path) -> None:
+    yaml = HEAD + "kpt_shape: [1, 3]\n"
+    lines = [f"{BOX} {x} {y} 2" for x, y in ((-0.001, 1.0009), (1.0009, -0.001))]
+    root = yolo_folder(tmp_path / "in", yaml, a="\n".join(lines))
+    points = open_dataset(root)[0].objects.keypoints
+    assert points is not None
+    assert points.tolist() == [[[0, 40, 2]], [[60, 0, 2]]]
+    for i, (x, y) in enumerate(((-0.0011, 0.5), (1.0011, 0.5), (0.5, -0.0011), (0.5, 1.0011))):
+        root = yolo_folder(tmp_path / str(i), yaml, a=f"{BOX} {x} {y} 1")
+        with pytest.raises(AnnotationError) as caught:
+            open_dataset(root)
+        assert caught.value.code == "yolo.range"
+
+
+def test_as_many_points_as_are_allowed(tmp_path: Path) -> None:
+    root = yolo_folder(tmp_path, HEAD + "kpt_shape: [1000, 2]\n", a=f"{BOX} {'0.5 0.5 ' * 1000}")
+    points = open_dataset(root)[0].objects.keypoints
+    assert points is not None
+    assert points.shape == (1, 1000, 3)
+
+
+def test_names_of_points_may_be_given_for_each_class(tmp_path: Path) -> None:
+    text = "kpt_shape: [2, 3]\nkpt_names: {0: [nose, ' tail '], 1: [nose, ' tail ']}\n"
+    bones = open_dataset(yolo_folder(tmp_path, HEAD + text, a="")).skeleton
+    assert bones is not None
+    assert bones.points == ("nose", "tail")
 
 
 def test_keypoints_without_a_shape_are_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeGuard
 
 from sightline.data.records import Dataset, Example, Fault, Skeleton
-from sightline.errors import AnnotationError, DatasetError, SightlineWarning, UsageError
+from sightline.errors import HINTS, AnnotationError, DatasetError, SightlineWarning, UsageError
 from sightline.types import Size
 
 OnBad = Literal["error", "skip", "fix"]
@@ -93,6 +93,7 @@ class Checks:
         id: int | str | None = None,
     ) -> None:
         """Remember something that was put right, or is suspect and is used all the same."""
+        hint = hint or HINTS.get(code)
         self.repaired.append(Fault(code, message, str(path), pointer, hint, "warning", id))
 
     def clipped(

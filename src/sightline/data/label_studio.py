@@ -45,8 +45,11 @@ def is_label_studio(file: Path) -> bool:
 
 def task_files(root: Path) -> dict[str | None, Path]:
     """The file of each split; under None that of a data set without splits."""
-    known = sorted(root.glob("*.json")) if root.is_dir() else []
-    files = [path for path in known[:SAMPLE] if path.is_file() and is_label_studio(path)]
+    known = [path for path in sorted(root.glob("*.json")) if path.is_file()]
+    if not any(is_label_studio(path) for path in known[:SAMPLE]):
+        return {}
+    # what is called like a split's file is one, whatever is in it: reading it tells
+    files = [path for path in known if path.stem.startswith(PREFIX) or is_label_studio(path)]
     if len(files) == 1 and not files[0].stem.startswith(PREFIX):
         return {None: files[0]}
     names = [path.stem.removeprefix(PREFIX) for path in files]

@@ -22,7 +22,7 @@ from sightline.data.embedded import not_unpacked, unpack
 from sightline.data.json_head import json_head
 from sightline.data.labelme_shapes import LEFT_OUT, objects_of
 from sightline.data.pages import Names, Page, to_dataset
-from sightline.data.reading import contained, is_file, read_json
+from sightline.data.reading import contained, is_file, read_json, with_image_suffix
 from sightline.data.records import Dataset
 from sightline.data.sizes import image_size, said_size
 from sightline.data.split_names import rank
@@ -57,6 +57,8 @@ def label_folders(root: Path) -> dict[str | None, Path]:
         return {}
     below = sorted(path for path in root.iterdir() if path.is_dir())
     found = [path for path in below if _has_labels(path)]
+    if found:  # a split whose files are all damaged must not go without a word
+        found += [path for path in below if path not in found and _has_damaged(path)]
     found.sort(key=lambda path: rank(path.name))
     return {path.name: path for path in found}
 
@@ -68,6 +70,15 @@ def _json_files(folder: Path) -> list[Path]:
 
 def _has_labels(folder: Path) -> bool:
     return any(is_labelme(file) for file in _json_files(folder)[:SAMPLE])
+
+
+def _has_damaged(folder: Path) -> bool:
+    """Whether a file beside an image of its name is empty, or begins like LabelMe's and breaks."""
+    for file in _json_files(folder)[:SAMPLE]:
+        keys = json_head(file).keys
+        if (keys & KEYS or not keys) and with_image_suffix(file.with_suffix("")):
+            return True
+    return False
 
 
 def read_labelme(
@@ -102,7 +113,8 @@ def read_labelme(
                 continue
             path = _image(data, file, (root, images, stage))
             if path.resolve() in seen:
-                raise AnnotationError("two files label this image", code="image.duplicate_file")
+                message = "two files label this image"
+                raise AnnotationError(message, code="image.duplicate_file", pointer="/imagePath")
             seen.add(path.resolve())
             said = said_size(data.get("imageHeight"), data.get("imageWidth"))
             size = image_size(said, path)

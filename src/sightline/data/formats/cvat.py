@@ -35,12 +35,13 @@ HEAD = 4096
 
 
 def is_cvat(file: Path) -> bool:
-    """Whether a file begins like one of CVAT's."""
+    """Whether a file begins like one of CVAT's, or is empty, which reading it tells."""
     if file.suffix.lower() != ".xml" or not is_file(file):
         return False
     try:
         with file.open("rb") as stream:
-            return b"<annotations" in stream.read(HEAD)
+            head = stream.read(HEAD).replace(b"\0", b"")  # UTF-16 too
+            return b"<annotations" in head or not head.strip()
     except OSError:
         return False
 

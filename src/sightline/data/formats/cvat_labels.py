@@ -35,6 +35,7 @@ def read_labels(root: Node, file: Path, checks: Checks) -> Labels:
     classes: dict[str, None] = {}
     bones: dict[str, dict[str, None]] = {}
     drawings: dict[str, Node] = {}
+    places: dict[str, str] = {}
     for labels in lists:
         seen: set[tuple[str, str]] = set()
         for label in labels:
@@ -46,15 +47,20 @@ def read_labels(root: Node, file: Path, checks: Checks) -> Labels:
             seen.add((parent, name))
             if parent:
                 bones.setdefault(parent, {})[name] = None
+                places.setdefault(parent, label.place)
             elif (label.findtext("type") or "").strip() != "tag":
                 classes[name] = None
                 drawings.update((name, svg) for svg in label.each("svg"))
     points = [tuple(names) for names in bones.values()]
-    if any(names != points[0] for names in points):
+    other = next(
+        (place for place, n in zip(places.values(), points, strict=True) if n != points[0]), None
+    )
+    if other is not None:
         raise AnnotationError(
             "two labels have skeletons of different points",
             code="skeleton.many",
             path=file,
+            pointer=other,
             hint="a data set has one skeleton: export the labels apart",
         )
     if not points:

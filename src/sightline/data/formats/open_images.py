@@ -11,7 +11,6 @@ There are no rows for images without objects. They are the images of a split's o
 row names. Where splits share one folder, they belong to none of the splits.
 """
 
-import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from sightline.data.checks import Box, Checks, OnBad, check_box, to_number
 from sightline.data.formats.open_images_folders import Folders
 from sightline.data.formats.open_images_rows import (
     ENDS,
+    SPLIT,
     Descriptions,
     box_rows,
     is_open_images,
@@ -36,7 +36,6 @@ from sightline.data.split_names import rank
 from sightline.errors import AnnotationError
 from sightline.types import Size
 
-SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
 SLACK = 1e-3
 """By how much a share may leave 0 … 1: what tools lose in rounding."""
 

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,18 @@ NEEDED = ("imageid", "labelname", *ENDS)
 HEAD = 4096
 LINE = 1 << 20
 """Characters of a line: of the file no more is in memory at a time, however large it is."""
+SPLIT = re.compile(r"(?:oidv\d+-)?(\w[\w .-]*)-annotations(?:-human)?-bbox")
+"""What a file of boxes is called that tells its split."""
 
 
 def is_open_images(file: Path) -> bool:
-    """Whether a file's header is that of OpenImages' boxes, whole or not."""
+    """Whether a file is called like those of OpenImages' boxes, or its header is theirs, whole or
+    not.
+    """
     if file.suffix.lower() != ".csv":
         return False
+    if SPLIT.fullmatch(file.stem):
+        return True
     try:
         with file.open("rb") as stream:
             first = stream.read(HEAD).decode("utf-8-sig", "replace").splitlines()
@@ -97,6 +104,8 @@ def box_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | AnnotationError
             yield line, AnnotationError(message, code="csv.columns")
         else:
             yield line, dict(zip(columns, row, strict=True))
+    if columns is None:
+        raise AnnotationError("the file is empty", code="csv.header", path=path, pointer="line 1")
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def read_csv(path: Path, on_bad: OnBad = "error") -> Dataset:
     checks = Checks(on_bad)
     # only \n and \r end a line: a class may be called "a\u2028b"
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    pages: dict[str, _Page | None] = {}
+    pages: dict[str | Path, _Page | None] = {}
     columns: tuple[str, ...] | None = None
     try:
         for row in reader:
@@ -80,7 +80,7 @@ def read_csv(path: Path, on_bad: OnBad = "error") -> Dataset:
         raise AnnotationError(
             str(error), code="csv.syntax", path=path, pointer=f"line {reader.line_num}"
         ) from error
-    known = [page for page in pages.values() if page is not None]
+    known = list({page.path: page for page in pages.values() if page is not None}.values())
     classes = tuple(sorted({label for page in known for label, _ in page.rows}))
     checks.need(classes, path)
     examples = settle([_example(page, classes) for page in known], checks)
@@ -102,7 +102,7 @@ def _columns(row: list[str], path: Path) -> tuple[str, ...]:
 
 
 def _take(
-    row: list[str], columns: tuple[str, ...], pages: dict[str, _Page | None], home: Path
+    row: list[str], columns: tuple[str, ...], pages: dict[str | Path, _Page | None], home: Path
 ) -> float:
     """Hand one row to its image; by how many pixels its box was cut. Errors without a place."""
     if len(row) != len(columns):
@@ -111,10 +111,18 @@ def _take(
     name = unguarded(cells["file"])
     if name not in pages:
         pages[name] = None  # a name that is refused is told once for each row
-        pages[name] = _page(name, cells, home)
+        found = _page(name, cells, home)
+        pages[name] = pages.setdefault(found.path, found)  # "a.jpg" and "images/a.jpg" may be one
     page = pages[name]
     if page is None:
         return 0.0
+    said = [cells.get(side, "").strip() for side in ("height", "width")]
+    if any(said) and [text.lstrip("0") for text in said] != [str(side) for side in page.size]:
+        raise AnnotationError(
+            f"the image has {page.size[1]} × {page.size[0]} pixels by its first row, "
+            f"{said[1][:40]} × {said[0][:40]} by this one",
+            code="image.size",
+        )
     label = unguarded(cells["label"])
     if not label and not any(cells[end].strip() for end in ENDS):
         return 0.0
