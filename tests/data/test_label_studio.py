@@ -194,6 +194,26 @@ def test_points_of_a_region_are_its_keypoints(tmp_path: Path) -> None:
     assert train[0].objects.keypoints.tolist() == [[[6, 4, 1], [30, 10, 2], [0, 0, 0]]]
 
 
+def test_only_points_of_a_region_are_its_keypoints(tmp_path: Path) -> None:
+    other = {"meta": {"text": ["blurred"]}}
+    part = region(labels=["dog"]) | {"id": "s", "parentID": "r"}
+    found = objects(tmp_path, region(), part, point("nose", 50, 25, **other))
+    assert len(found) == 2
+    assert found.keypoints is not None and found.keypoints[0].tolist() == [[30, 10, 2]]
+    nameless = [region() | {"id": ""}, point("nose", 1, 1, "")]
+    choice = [region(), {"id": "c", "type": "choices", "value": {}}, point("nose", 1, 1, "c")]
+    nothing = [region(), {"id": "n", "type": "labels", "value": None}]
+    for rows, lost in ((nameless, 1), (choice, 2), (nothing, 1)):
+        with pytest.warns(SightlineWarning, match=rf"shape\.left_out × {lost}"):
+            found = objects(tmp_path, *rows)
+        assert len(found) == 1 and found.keypoints is None
+
+
+def test_a_turned_ellipse_is_a_mask_and_nothing_is_told(tmp_path: Path) -> None:
+    turned = region("ellipselabels", x=50, y=50, radiusX=20, radiusY=10, rotation=30)
+    assert objects(tmp_path, turned).segments is not None
+
+
 POINT_FAULTS: dict[str, list[Any]] = {
     "keypoints.twice": [point("nose", 1, 1), point("nose", 2, 2)],
     "keypoints.outside": [point("nose", 900, 1)],

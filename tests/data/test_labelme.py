@@ -271,6 +271,8 @@ FAULTS: dict[str, tuple[str, str | None, Any]] = {
     ),
     "three rows of corners": ("box.format", AT, second([[1, 1], [9, 1], [9, 5], [1, 6]])),
     "three columns of corners": ("box.format", AT, second([[1, 1], [9, 1], [8, 5], [1, 5]])),
+    "corners that are numbers": ("box.format", AT, second([1, 9])),
+    "corners that are texts": ("box.format", AT, second(["ab", "cd"])),
     "three corners": ("box.format", AT, second([[1, 1], [9, 1], [9, 5]])),
     "corner of three numbers": ("polygon.format", AT, second([[1, 1, 1]] * 3, "polygon")),
     "a radius beyond the image": (
