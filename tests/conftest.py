@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
@@ -39,6 +40,9 @@ def _share_cores() -> None:
 
 
 _share_cores()
+# How long an example takes says more of the machine than of the code
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 install_import_hook(_checked(), "shape_checks.check")
 
 

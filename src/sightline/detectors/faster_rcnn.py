@@ -41,7 +41,6 @@ ANSWERS = Selection(score=0.05, iou=0.5, limit=100, per_level=None, min_size=1e-
 """What stays of the second stage."""
 
 SAMPLED = RegionCriterion()
-"""512 regions an image, a quarter of them objects."""
 
 
 class ProposalHead(nn.Module):
@@ -91,8 +90,7 @@ class ProposalCriterion:
         targets: Sequence[Targets],
     ) -> dict[str, Tensor]:
         """Sums over the batch by the number of sampled anchors."""
-        entropy, distance = logits.sum() * 0, offsets.sum() * 0
-        count = 0
+        entropy, distance, count = logits.sum() * 0, offsets.sum() * 0, 0
         for index, truth in enumerate(targets):
             matched = self.matcher(anchors, level, truth)
             if self.inside:
