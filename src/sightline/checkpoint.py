@@ -211,6 +211,11 @@ def _settle(goal: Path) -> None:
         _commit(goal, waiting)
 
 
+def manifest(path: str | Path) -> dict[str, Any]:
+    """What is written beside the tensors at `path`, without reading these. Raises as `read`."""
+    return _manifest(find(Path(path)))
+
+
 def find(path: Path) -> Path:
     """The file of tensors that a path stands for; WeightsError where a folder has none."""
     if path.is_dir():

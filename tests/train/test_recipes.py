@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 from training_world import brief, draw_dataset
 
+from sightline import checkpoint
 from sightline.data.augment import Augmentation
 from sightline.errors import UsageError
 from sightline.train.recipes import RECIPES, Recipe, changed, default_for, from_json, named
@@ -104,13 +106,12 @@ def test_small_data_get_more_epochs(tmp_path: Path) -> None:
 
 def test_what_finds_nothing_yet_learns_faster(tmp_path: Path) -> None:
     dataset = draw_dataset(tmp_path, 2)
-    for name in ("backbone.safetensors", "run.safetensors", "run.json"):
-        (tmp_path / name).touch()
-    finds = {None: False, "embedded": True, str(tmp_path): True}
-    finds |= {
-        str(tmp_path / "run.safetensors"): True,
-        str(tmp_path / "backbone.safetensors"): False,
-    }
+    backbone, own, other = (tmp_path / f"{name}.safetensors" for name in ("net", "own", "other"))
+    backbone.touch()
+    for path, model in ((own, "retinanet_mobilenet_v2"), (other, "faster_rcnn_mobilenet_v2")):
+        checkpoint.write(path, {"x": torch.zeros(1)}, {"model": model, "classes": ["a"]})
+    finds = {None: False, "embedded": True, "retinanet": True, "faster_rcnn": False}
+    finds |= {str(own): True, str(other): False, str(backbone): False, str(tmp_path / "no"): False}
     rates = {start: default_for("retinanet", dataset, start).learning_rate for start in finds}
     assert rates == {start: 5e-4 if does else 1e-3 for start, does in finds.items()}
 

@@ -67,6 +67,33 @@ def test_a_published_backbone_is_recognised(shared: Path) -> None:
     assert torch.equal(detector.encoder.backbone.stem.conv.weight, published)
 
 
+def test_another_model_gives_its_encoder(saved: Path) -> None:
+    """The backbone whole, and the part of the pyramid that both have."""
+    said: list[str] = []
+    recipe = brief(model="faster_rcnn_mobilenet_v2", start=str(saved))
+    detector = begin(recipe, ("a", "b", "c"), said.append)
+    before = checkpoint.read(saved).state
+    own = detector.encoder.state_dict()
+    assert all(torch.equal(before[f"encoder.{key}"], value) for key, value in own.items())
+    assert "a retinanet_mobilenet_v2" in said[-1] and "the rest is random" in said[-1]
+    fresh = begin(brief(model="faster_rcnn_mobilenet_v2", start=None), ("a", "b", "c"), quiet)
+    assert torch.equal(detector.head.layers.fc6.weight, fresh.head.layers.fc6.weight)
+
+
+def test_a_models_name_stands_for_its_embedded_weights() -> None:
+    path = start.embedded(MODEL)
+    if path is None:
+        pytest.skip("no embedded weights in this checkout")
+    model = "faster_rcnn_mobilenet_v2"
+    detector = begin(brief(model=model, start="retinanet"), ("a",), quiet)
+    weights = checkpoint.read(path).state
+    assert torch.equal(
+        detector.encoder.backbone.stem.conv.weight, weights["encoder.backbone.stem.conv.weight"]
+    )
+    with pytest.raises(UsageError, match=f"no weights of {model} come"):
+        begin(brief(model=model, start="embedded"), ("a",), quiet)
+
+
 def test_starts_that_are_none(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError) as caught:
         begin(brief(model=MODEL, start=str(tmp_path / "no.safetensors")), ("a",), quiet)
@@ -74,7 +101,7 @@ def test_starts_that_are_none(saved: Path, tmp_path: Path, monkeypatch: pytest.M
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "odd.safetensors")
     with pytest.raises(WeightsError, match="no published layout"):
         begin(brief(model=MODEL, start=str(tmp_path / "odd.safetensors")), ("a",), quiet)
-    with pytest.raises(WeightsError, match="not of retinanet_resnet50_fpn"):
+    with pytest.raises(WeightsError, match="not of retinanet_resnet50_fpn, and its backbone is an"):
         begin(brief(model="retinanet_resnet50_fpn", start=str(saved)), ("a",), quiet)
     monkeypatch.setattr(start, "embedded", lambda name: None)
     with pytest.raises(UsageError, match="come with the package"):

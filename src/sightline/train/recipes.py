@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightline import catalogue, checkpoint
 from sightline.data.augment import Augmentation
 from sightline.data.records import Dataset
-from sightline.errors import UsageError
+from sightline.errors import SightlineError, UsageError
 
 
 @dataclass(frozen=True)
@@ -165,27 +166,39 @@ def named(name: str) -> Recipe:
     raise UsageError(f"no recipe is called {name!r}", code="usage.unknown_recipe", hint=hint)
 
 
-def is_detector(start: str | None) -> bool:
-    """Whether a run that starts from `start` finds things already: embedded weights or a checkpoint
-    do, nothing at all and a backbone's published weights do not.
+def is_checkpoint(start: str) -> bool:
+    """Whether a path is a checkpoint of ours (a file with its manifest, a run's folder)."""
+    return Path(start).is_dir() or Path(start).with_suffix(".json").exists()
+
+
+def finds_already(start: str | None, model: str) -> bool:
+    """Whether a run of `model` from `start` finds things before its first step: its own embedded
+    weights or checkpoints do; nothing, a backbone, or another model's weights do not.
     """
     if start is None or start == "embedded":
         return start is not None
-    return Path(start).is_dir() or Path(start).with_suffix(".json").exists()
+    if not is_checkpoint(start):
+        known = start in catalogue.MODELS or start in catalogue.ALIASES
+        return known and catalogue.resolve(start) == catalogue.resolve(model)
+    try:
+        written = checkpoint.manifest(start).get("model")
+    except SightlineError:  # it will be told when it is read
+        return False
+    return written == catalogue.resolve(model)
 
 
 def default_for(model: str, dataset: Dataset, start: str | None = "embedded") -> Recipe:
     """A recipe for a user's own data: fine-tune what is there, in more epochs where images are few.
 
-    About 16,000 images are shown in all, the data set 6 to 100 times. A detector learns at half the
-    rate of one whose neck and heads begin at random.
+    About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
+    half the rate of what has heads that begin at random.
     """
     epochs = min(100.0, max(6.0, 16000 / max(1, len(dataset))))
     return Recipe(
         model=model,
         start=start,
         epochs=round(epochs, 1),
-        learning_rate=5e-4 if is_detector(start) else 1e-3,
+        learning_rate=5e-4 if finds_already(start, model) else 1e-3,
         warmup_steps=100,
         augmentation=Augmentation(masks="mask" in model),
         balance=0.1,

@@ -12,16 +12,17 @@ from sightline.files import file_sum
 from sightline.nets import weights
 from sightline.nets.reading import read_state
 from sightline.predict import embedded
-from sightline.train.recipes import Recipe, is_detector
+from sightline.train.recipes import Recipe, is_checkpoint
 from sightline.train.setup import Say
 
 
 def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
     """A detector for `classes` with the weights that the recipe starts from; says what was done.
 
-    `recipe.start` is None, "embedded", a checkpoint, a file of a backbone in a published layout,
-    or the name of published weights, which alone may be fetched. A checkpoint of other classes
-    gives all but the parts whose shape depends on the classes. Raises WeightsError and UsageError.
+    `recipe.start` is None, "embedded", a checkpoint, a model with embedded weights, a file of a
+    backbone in a published layout, or the name of published weights, which alone may be fetched. A
+    checkpoint of other classes gives all but the parts whose shape depends on the classes, one of
+    another model its encoder, if the backbones are the same. Raises WeightsError and UsageError.
     """
     torch.manual_seed(recipe.seed)
     detector: Any = catalogue.build(recipe.model, classes)
@@ -33,7 +34,7 @@ def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
         say(f"start: backbone from {path}, the rest random")
         return detector
     path = _path_of(recipe)
-    if is_detector(recipe.start):
+    if is_checkpoint(str(path)):
         _carry(detector, checkpoint.read(path), recipe.model, say)
     else:
         _load_backbone(detector, path)
@@ -62,12 +63,14 @@ def origin(recipe: Recipe) -> dict[str, str] | None:
 def _path_of(recipe: Recipe) -> Path:
     """The file or folder that `start` stands for; UsageError where no weights are embedded."""
     assert recipe.start is not None
-    if recipe.start != "embedded":
+    named = recipe.start in catalogue.MODELS or recipe.start in catalogue.ALIASES
+    if recipe.start != "embedded" and not named:
         return Path(recipe.start)
-    found = embedded(catalogue.resolve(recipe.model))
+    model = catalogue.resolve(recipe.start if named else recipe.model)
+    found = embedded(model)
     if found is None:
         raise UsageError(
-            f"no weights of {recipe.model} come with the package",
+            f"no weights of {model} come with the package",
             code="train.start",
             hint="give --start FILE, or --start none",
         )
@@ -102,11 +105,8 @@ def _carry(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) ->
     """Load a checkpoint; where its classes are others, all but what depends on the classes."""
     name = saved.manifest.get("model")
     if name != catalogue.resolve(model):
-        raise WeightsError(
-            f"these are weights of {name}, not of {model}",
-            code="weights.architecture",
-            path=saved.path,
-        )
+        _carry_encoder(detector, saved, model, say)
+        return
     if saved.classes == tuple(detector.classes):
         checkpoint.load_into(detector, saved)
         say(f"start: {saved.path}, same classes")
@@ -117,6 +117,23 @@ def _carry(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) ->
         f"start: {saved.path}; its {len(saved.classes)} classes are not these "
         f"{len(detector.classes)}, so the class outputs begin anew: {', '.join(reset)}"
     )
+
+
+def _carry_encoder(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) -> None:
+    """Load what two models have in common: the backbone, whole, and of the pyramid what fits."""
+    own: dict[str, Tensor] = detector.encoder.state_dict()
+    theirs = {key.rpartition("encoder.")[2]: value for key, value in saved.state.items()}
+    shared = {k: v for k, v in own.items() if k in theirs and theirs[k].shape == v.shape}
+    if not all(key in shared for key in own if key.startswith("backbone.")):
+        name = saved.manifest.get("model")
+        raise WeightsError(
+            f"these are weights of {name}, not of {model}, and its backbone is another",
+            code="weights.architecture",
+            path=saved.path,
+        )
+    detector.encoder.load_state_dict({key: theirs[key] for key in shared}, strict=False)
+    other = f"{len(shared)} of the encoder's {len(own)} entries, the rest is random"
+    say(f"start: {saved.path}, a {saved.manifest.get('model')}: {other}")
 
 
 def _of_classes(detector: Any, model: str) -> list[str]:
