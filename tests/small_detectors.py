@@ -3,9 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 
 from sightline import catalogue
+
+LIGHT = [name for name in sorted(catalogue.MODELS) if "mobilenet" in name]
+HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
+EVERY = [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
+"""All models, where a test takes long with those of 30 million weights and more."""
 
 CLASSES = ("cat", "dog", "person")
 

@@ -14,7 +14,7 @@ from sightline import catalogue, pipeline
 from sightline.errors import UsageError
 from sightline.pipeline import Detector, Trace
 from sightline.types import Batch, Detections, Regions, Scored, Targets
-from small_detectors import CLASSES, small
+from small_detectors import CLASSES, EVERY, HEAVY, small
 
 
 def photo(height: int, width: int) -> torch.Tensor:
@@ -125,9 +125,6 @@ def targets(*boxes: list[float], crowd: bool = False) -> Targets:
     )
 
 
-LIGHT = [name for name in sorted(catalogue.MODELS) if "mobilenet" in name]
-HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
-
 TRUTHS = {
     "objects": (targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([10, 50, 40, 60])),
     "one empty": (targets([20, 20, 90, 100]), targets()),
@@ -168,9 +165,7 @@ def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) 
     detector.zero_grad(set_to_none=True)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    "name", [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
-)
+@pytest.mark.parametrize("name", EVERY)
 def test_training_lowers_the_loss(name: str) -> None:
     """A few steps on two images: the gradient points the right way."""
     student = small(name, longer=224, shorter=128)

@@ -7,6 +7,7 @@ from sightline import catalogue
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
 from sightline.types import Targets
+from small_detectors import EVERY
 
 
 def stepper(name: str, classes: int) -> Stepper:
@@ -30,7 +31,7 @@ def objects(count: int, classes: int) -> Targets:
     return Targets(torch.cat([corners, corners + sides], 1), labels, torch.zeros(count).bool())
 
 
-@pytest.mark.parametrize("name", sorted(catalogue.MODELS))
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize(
     ("images", "count", "classes"),
     [(1, 3, 3), (1, 0, 1), (2, 1, 1), (1, 3, 1000), (1, 5000, 2)],
