@@ -1,6 +1,7 @@
 """Two stages, piece by piece: which map, which regions, what they learn."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -180,3 +181,21 @@ def test_the_order_of_the_published_layers() -> None:
     assert ours.to_ours(score)["head.class_logits.bias"].tolist() == [1, 2, 9]
     box = {"roi_heads.box_predictor.bbox_pred.bias": torch.arange(12.0)}
     assert ours.to_ours(box)["head.box_offsets.bias"].tolist() == list(range(4, 12))
+
+
+@pytest.mark.parametrize("name", ["faster_rcnn_mobilenet_v2", "mask_rcnn_mobilenet_v2"])
+@pytest.mark.parametrize("stage", ["proposals", "answers"])
+def test_nothing_at_all_is_an_answer(name: str, stage: str) -> None:
+    """No proposal, or no proposal that is anything: no detection, and no error."""
+    model = small(name, longer=96, shorter=64)
+    image = torch.randint(0, 256, (2, 3, 50, 80), dtype=torch.uint8)
+    first = model if name.startswith("faster") else model.detector
+    if stage == "proposals":
+        first.proposer.selection = replace(first.proposer.selection, score=0.999999)
+    else:
+        model.selection = replace(model.selection, score=0.999999)
+    trace = pipeline.run(model, list(image))
+    assert [len(found) for found in trace.detections] == [0, 0]
+    assert (len(trace.regions) == 0) == (stage == "proposals")
+    if name.startswith("mask"):
+        assert all(found.masks.shape == (0, 50, 80) for found in trace.detections)

@@ -107,7 +107,7 @@ class RegionHead(nn.Module):
         """Logits and offsets of every region of a batch of prepared size `image`."""
         x = self.layers(self.pooling(features, regions, image).to(features[0].dtype))
         offsets: Tensor = self.box_offsets(x).float()
-        return self.class_logits(x).float(), offsets.view(len(offsets), -1, 4)
+        return self.class_logits(x).float(), offsets.view(len(offsets), offsets.shape[1] // 4, 4)
 
     def decode(self, offsets: Float[Tensor, "R K 4"], regions: Regions) -> Float[Tensor, "R K 4"]:
         """The box that each class would have of each region."""
