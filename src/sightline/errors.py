@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 
@@ -24,6 +25,8 @@ class SightlineError(Exception):
     """
 
     exit_status = 1
+    hints: Mapping[str, str] = MappingProxyType({})
+    """Code → what to do, where the place that raises says nothing of it."""
 
     def __init__(
         self,
@@ -39,7 +42,7 @@ class SightlineError(Exception):
         self.code = code
         self.path = None if path is None else str(path)
         self.pointer = pointer
-        self.hint = hint
+        self.hint = hint or self.hints.get(code)
 
     def __str__(self) -> str:
         place = "".join(f"{part}: " for part in (self.path, self.pointer) if part)
@@ -136,19 +139,8 @@ class AnnotationError(SightlineError):
     """
 
     exit_status = 4
+    hints = HINTS
     faults: tuple[object, ...] = ()
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str,
-        path: str | Path | None = None,
-        pointer: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        hint = hint or HINTS.get(code)
-        super().__init__(message, code=code, path=path, pointer=pointer, hint=hint)
 
 
 class DatasetError(SightlineError):

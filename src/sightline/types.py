@@ -91,6 +91,11 @@ class Regions:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __getitem__(self, rows: Tensor) -> "Regions":
+        """A subset, by boolean mask or indices."""
+        scores = None if self.scores is None else self.scores[rows]
+        return Regions(self.boxes[rows], self.image[rows], self.level[rows], scores)
+
     def to(self, device: torch.device | str) -> "Regions":
         """The same regions on another device."""
         scores = None if self.scores is None else self.scores.to(device)

@@ -98,7 +98,7 @@ def in_their_order(golden: Mapping[str, np.ndarray], regions: Regions) -> Region
         here = (regions.boxes[rows[row]] - wanted[row]).abs().max()
         if here > 0.1 and scores[rows[row]] - scores[rows[row + 1]] < 1e-6:
             rows[row], rows[row + 1] = rows[row + 1], rows[row]
-    return Regions(regions.boxes[rows], regions.image[rows], regions.level[rows])
+    return regions[torch.tensor(rows)]
 
 
 def stages(

@@ -132,16 +132,14 @@ class RegionCriterion:
         self, regions: Regions, targets: Sequence[Targets], pixels: Float[Tensor, "B 3 H W"]
     ) -> tuple[Regions, Int[Tensor, "S"]]:
         """The sampled regions of a batch, and which object of its image each answers for."""
-        boxes, image, level, owner = [], [], [], []
+        chosen, owner = [], []
         for index, truth in enumerate(targets):
             own = (regions.image == index).nonzero()[:, 0]
             matched = self.matcher(regions.boxes[own], regions.level[own], truth)
             rows = self.sampler(matched, pixels[index], salt=1)
-            boxes.append(regions.boxes[own[rows]])
-            image.append(regions.image[own[rows]])
-            level.append(regions.level[own[rows]])
+            chosen.append(own[rows])
             owner.append(matched[rows])
-        return Regions(torch.cat(boxes), torch.cat(image), torch.cat(level)), torch.cat(owner)
+        return regions[torch.cat(chosen)], torch.cat(owner)
 
     def __call__(
         self,

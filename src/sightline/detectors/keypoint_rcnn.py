@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from sightline.detectors.fast_rcnn import RegionPooling
 from sightline.detectors.faster_rcnn import faster_rcnn_resnet50_fpn
 from sightline.detectors.losses import normaliser
-from sightline.detectors.mask_rcnn import MaskRCNN
+from sightline.detectors.mask_rcnn import MaskRCNN, convolutions, initialise
 from sightline.ops.heatmaps import peaks
 from sightline.types import Batch, Detections, Features, Regions, Size, Targets
 
@@ -34,15 +34,9 @@ class KeypointHead(nn.Module):
         self, channels: int, points: int, pooling: RegionPooling, hidden: int = 512, depth: int = 8
     ) -> None:
         super().__init__()
-        self.pooling, self.convs = pooling, nn.Sequential()
-        for row in range(depth):
-            conv = nn.Conv2d(hidden if row else channels, hidden, 3, 1, 1)
-            self.convs.extend([conv, nn.ReLU(inplace=True)])
+        self.pooling, self.convs = pooling, convolutions(channels, hidden, depth)
         self.maps = nn.ConvTranspose2d(hidden, points, 4, 2, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        initialise(self)
 
     def forward(
         self, features: Features, regions: Regions, image: Size
@@ -113,14 +107,13 @@ class KeypointBranch(nn.Module):
             rows.append(own[some])
             truth.append(points[some])
         chosen = torch.cat(rows) if rows else owner[:0]
-        nothing = {"keypoints": features[0].sum() * 0}
         if not len(chosen):
             normaliser(owner.new_tensor(0))  # other processes may have some
-            return nothing
-        some_regions = Regions(regions.boxes[chosen], regions.image[chosen], regions.level[chosen])
-        maps = self.head(features, some_regions, batch.size)
+            return {"keypoints": features[0].sum() * 0}
+        learnt = regions[chosen]
+        maps = self.head(features, learnt, batch.size)
         size = (maps.shape[2], maps.shape[3])
-        cell, inside = cells_of(torch.cat(truth), some_regions.boxes, size)
+        cell, inside = cells_of(torch.cat(truth), learnt.boxes, size)
         total = normaliser(inside.sum())
         entropy = F.cross_entropy(maps.flatten(2)[inside], cell[inside], reduction="sum")
         return {"keypoints": entropy / total}

@@ -34,6 +34,23 @@ from sightline.suppress import Selection
 from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets
 
 
+def convolutions(channels: int, hidden: int, depth: int) -> nn.Sequential:
+    """`depth` 3×3 convolutions of `hidden` channels, each with its ReLU: the trunk of a branch."""
+    trunk = nn.Sequential()
+    for row in range(depth):
+        conv = nn.Conv2d(hidden if row else channels, hidden, 3, 1, 1)
+        trunk.extend([conv, nn.ReLU(inplace=True)])
+    return trunk
+
+
+def initialise(head: nn.Module) -> None:
+    """Random weights for the convolutions of a branch (He 2015), no bias."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
 class MaskHead(nn.Module):
     """`depth` 3×3 convolutions, a 2×2 deconvolution, and one map a class: 14 × 14 to 28 × 28."""
 
@@ -41,16 +58,10 @@ class MaskHead(nn.Module):
         self, channels: int, classes: int, pooling: RegionPooling, hidden: int = 256, depth: int = 4
     ) -> None:
         super().__init__()
-        self.pooling, self.convs = pooling, nn.Sequential()
-        for row in range(depth):
-            conv = nn.Conv2d(hidden if row else channels, hidden, 3, 1, 1)
-            self.convs.extend([conv, nn.ReLU(inplace=True)])
+        self.pooling, self.convs = pooling, convolutions(channels, hidden, depth)
         self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)
         self.logits = nn.Conv2d(hidden, classes, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        initialise(self)
 
     def forward(
         self, features: Features, regions: Regions, image: Size
@@ -131,8 +142,7 @@ class MaskBranch(nn.Module):
         if not count:
             return {"mask": features[0].sum() * 0}
         chosen = torch.cat(rows)
-        some = Regions(regions.boxes[chosen], regions.image[chosen], regions.level[chosen])
-        logits = self.head(features, some, batch.size)
+        logits = self.head(features, regions[chosen], batch.size)
         own_class = logits[torch.arange(count, device=logits.device), torch.cat(labels)]
         wanted = (torch.cat(goals) > 0.5).float()
         entropy = F.binary_cross_entropy_with_logits(own_class, wanted, reduction="sum")
