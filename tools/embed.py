@@ -19,6 +19,7 @@ import torch
 import sightline
 from sightline import checkpoint
 from sightline.data import open_dataset
+from sightline.data.more_labels import with_more
 from sightline.data.records import Dataset
 from sightline.evaluate import evaluate, predict
 from sightline.memory import keep_freed_memory
@@ -28,59 +29,11 @@ from sightline.train.recipes import RECIPES
 HOME = Path(__file__).resolve().parents[1] / "src" / "sightline" / "weights"
 SHOWN = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR100")
 EXTRA = ("person_AP", "person_AP50", "frequent40_AP")
+MASKS = ("segm_AP", "segm_AP50")
+"""Shown too, where the model and `--more-labels` have masks."""
 
-CARD = """# {model}
-
-The default of `sightline detect`: a light RetinaNet ({parameters:.2f} million parameters,
-{megabytes:.1f} MB in half precision) that finds COCO's 80 classes at a longer side of {longer}
-pixels.
-
-## What it is fit for
-
-People, and large, common things (cars, cats, dogs, trains, buses, planes, pizzas, toilets) in
-ordinary photos; trying Sightline out without a network; a start from which your own classes are
-learnt in minutes on a CPU. It is **not** fit for small or rare things, for counting, or for
-anything that must not be missed: most small objects escape it, and several rare classes it hardly
-knows. Photos of people come from the web and do not represent everybody equally; do not use it to
-identify or to judge people.
-
-## Figures
-
-COCO AP on {val} images that were never trained on. They are a part of COCO 2017, so the figures do
-not compare with published ones.
-
-| weights | {columns} |
-|---|{rule}|
-{rows}
-
-`frequent40` is the mean over the 40 classes with most objects there: AP over all 80 is noisy, since
-some classes have two objects. Printed by
-`sightline evaluate DATA --split val --model retinanet --json`.
-
-## Data
-
-{train} images of COCO 2017 with boxes of 80 classes, longer side at most 480 pixels. Annotations:
-COCO Consortium, CC BY 4.0. Photos: Flickr users, under their own licences; none is in the package.
-
-## Training
-
-The backbone starts from ImageNet weights of MobileNetV2 (de-quantised from Coral's test data,
-Apache-2.0). YOLOX-nano (Ge 2021, Megvii, Apache-2.0), trained on COCO train2017, was its
-**teacher**: seven tenths of the loss ask for the teacher's scores and boxes on the very same
-pixels, three tenths for the labels. No weight of the teacher is in the file.
-
-```
-{command}
-```
-
-Batch {batch}, AdamW {learning_rate:g}, {minutes:g} minutes on one core of a CPU ({steps} steps,
-{seen} thousand images seen); the recipe with all its numbers is in the manifest beside this card.
-{note}
-
-## Licence
-
-Apache-2.0.
-"""
+CARDS = Path(__file__).resolve().parent / "cards"
+"""The text of each model's card, with places for its figures."""
 
 
 def figures(stored: checkpoint.Checkpoint, val: Dataset, dtype: Any = "fp32") -> dict[str, Any]:
@@ -92,7 +45,7 @@ def figures(stored: checkpoint.Checkpoint, val: Dataset, dtype: Any = "fp32") ->
     per_class = report["per_class"]
     frequent = [per_class[val.classes[label]] for label in often]
     return {
-        **{key: report[key] for key in SHOWN},
+        **{key: report[key] for key in (*SHOWN, *MASKS) if key in report},
         "person_AP": per_class["person"],
         "person_AP50": report["per_class_AP50"]["person"],
         "frequent40_AP": float(np.mean([value for value in frequent if value is not None])),
@@ -106,9 +59,14 @@ def halved(stored: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
     return replace(stored, state=state)
 
 
+def columns(found: dict[str, Any]) -> list[str]:
+    """The figures of the card's table."""
+    return [key for key in (*SHOWN, *EXTRA, *MASKS) if key in found]
+
+
 def row(name: str, found: dict[str, Any]) -> str:
     """A line of the card's table."""
-    cells = " | ".join(f"{found[key]:.3f}" for key in (*SHOWN, *EXTRA))
+    cells = " | ".join(f"{found[key]:.3f}" for key in columns(found))
     return f"| {name} | {cells} |"
 
 
@@ -129,11 +87,15 @@ def mean_of(stored: list[checkpoint.Checkpoint]) -> checkpoint.Checkpoint:
     return replace(stored[0], state=state)
 
 
-def command(recipe: dict[str, Any]) -> str:
+def command(recipe: dict[str, Any], more: list[str]) -> str:
     """The command line of a run: what differs from the package's recipe of that name."""
     usual = json.loads(json.dumps(RECIPES[recipe["model"]].to_json()))  # tuples as lists, as read
     lines = [f"sightline train DATA --recipe {recipe['model']} --seed {recipe['seed']} --out RUN"]
-    lines.append(f"--start {recipe['start']} --teacher {recipe['teacher']}")
+    if recipe["start"] != usual["start"]:
+        lines.append(f"--start {recipe['start']}")
+    if recipe["teacher"]:
+        lines.append(f"--teacher {recipe['teacher']}")
+    lines += [f"--more-labels {name}" for name in more]
     named = ("model", "seed", "start", "teacher")
     other = [k for k in usual if k in recipe and k not in named and recipe[k] != usual[k]]
     lines += [f'--set "{key}={recipe[key]}"' for key in other]
@@ -146,10 +108,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--note", default="")
+    parser.add_argument("--more-labels", type=Path, nargs="*", default=[], help="masks of val")
     parser.add_argument("--average", action="store_true", help="embed the mean of the weights")
     given = parser.parse_args()
     keep_freed_memory()
-    val, train = open_dataset(given.data, "val"), open_dataset(given.data, "train")
+    train = open_dataset(given.data, "train")
+    (val,) = with_more([open_dataset(given.data, "val")], given.more_labels)
+    assert val is not None
     stored = [halved(checkpoint.read(run)) for run in given.runs]
     found = [figures(one, val) for one in stored]
     best = max(range(len(found)), key=lambda i: found[i]["AP"])
@@ -159,7 +124,7 @@ def main() -> None:
         shown = figures(chosen, val)
     recipes = [clean(one.manifest["training"]["recipe"]) for one in stored]
     lines = [row(f"seed {r['seed']}", f) for r, f in zip(recipes, found, strict=True)]
-    keys = (*SHOWN, *EXTRA)
+    keys = columns(found[0])
     if len(found) > 1:
         mean = {key: float(np.mean([f[key] for f in found])) for key in keys}
         lines.append(row(f"mean of {len(found)} seeds", mean))
@@ -175,7 +140,8 @@ def main() -> None:
     checkpoint.write(HOME / name, state, manifest)
     size = (HOME / f"{name}.safetensors").stat().st_size
     recipe = recipes[best]
-    card = CARD.format(
+    more = [path.name.replace("_val", "_train") for path in given.more_labels]
+    card = (CARDS / f"{name}.md").read_text().format(
         model=name,
         parameters=sum(v.numel() for v in state.values() if v.is_floating_point()) / 1e6,
         megabytes=size / 1e6,
@@ -185,7 +151,7 @@ def main() -> None:
         columns=" | ".join(keys),
         rule="---|" * (len(keys) - 1) + "---",
         rows="\n".join(lines),
-        command=command(recipe),
+        command=command(recipe, more),
         batch=recipe["batch"],
         learning_rate=recipe["learning_rate"],
         minutes=recipe["minutes"],

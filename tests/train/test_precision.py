@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from sightline.train import recipes
 from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
+from sightline.train.settings import changed
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ def test_what_is_left_open_follows_the_machine(can: bool, monkeypatch: pytest.Mo
     assert recipe.bf16 is None
     assert in_bf16(recipe, CPU) is can
     for wanted in (True, False):
-        assert in_bf16(recipes.changed(recipe, [f"bf16={wanted}"]), CPU) is wanted
+        assert in_bf16(changed(recipe, [f"bf16={wanted}"]), CPU) is wanted
 
 
 def test_the_question_can_be_asked_here() -> None:

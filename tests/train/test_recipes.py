@@ -12,7 +12,8 @@ from training_world import brief, draw_dataset
 from sightline import checkpoint
 from sightline.data.augment import Augmentation
 from sightline.errors import UsageError
-from sightline.train.recipes import RECIPES, Recipe, changed, default_for, from_json, named
+from sightline.train.recipes import RECIPES, Recipe, default_for, named
+from sightline.train.settings import changed, from_json
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sightline.data.records import Dataset
 from sightline.detectors.retinanet import Answers, Criterion, FocalCriterion, QualityCriterion
 from sightline.errors import UsageError
 from sightline.train.loop import Run, Trainer
-from sightline.train.recipes import changed
+from sightline.train.settings import changed
 from sightline.train.weighting import class_weights, effective_weights, weigh
 from sightline.types import Targets
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline import processes
-from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From
+from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From, MoreLabels
 
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
@@ -26,6 +26,7 @@ def evaluate(
     ] = None,
     annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    more_labels: MoreLabels = None,
     model: Annotated[
         str, typer.Option(help="A name of `sightline models`, or a checkpoint.")
     ] = "retinanet",
@@ -48,6 +49,8 @@ def evaluate(
     """
     place = (annotations, images)
     dataset = _open(data, split, place, on_bad, source_format)
+    if more_labels:
+        dataset = _completed(dataset, more_labels, on_bad)
     if detections is not None:
         from sightline.data.checks import mode
         from sightline.evaluate import from_results
@@ -100,6 +103,16 @@ def _open(
     with kept():
         name = split or default_split(data, "val", source_format)
         return open_dataset(data, name, None, images, mode, source_format)
+
+
+def _completed(dataset: Dataset, more: list[Path], on_bad: str) -> Dataset:
+    """The labelled images with what other label files know of the same objects."""
+    from sightline.data.checks import mode
+    from sightline.data.more_labels import with_more
+
+    (answer,) = with_more([dataset], more, mode(on_bad, "--on-bad"))
+    assert answer is not None
+    return answer
 
 
 def _predict(dataset: Dataset, model: str, bf16: bool, threads: int | None) -> list[Detections]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,5 +20,14 @@ From = Annotated[
         "--from",
         help=f"Format of the labels, where a folder could be two: {KNOWN}.",
         show_default="recognised",
+    ),
+]
+
+MoreLabels = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--more-labels",
+        help="Label file that knows masks or keypoints of the same objects too; may be repeated.",
+        show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sightline.cli.labelled import MoreLabels
 from sightline.cli.task import choose_recipe, open_data
 from sightline.cli.train import (
     Data,
@@ -26,6 +27,7 @@ from sightline.cli.train import (
 
 def lr_find(
     data: Data,
+    more_labels: MoreLabels = None,
     out: Annotated[
         Path, typer.Option(help="Folder for the plot, the table and the figures.")
     ] = Path("lr-find"),
@@ -57,7 +59,7 @@ def lr_find(
 
     keep_freed_memory()
     processes.check_alone("lr-find")
-    dataset, _ = open_data(data, split, False, on_bad)
+    dataset, _ = open_data(data, split, False, on_bad, more=more_labels or [])
     name = catalogue.resolve(model)
     plain = {"batch": batch, "seed": seed, "device": device, "threads": threads}
     given = [f"{key}={value!r}" for key, value in plain.items() if value is not None]

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sightline.data.checks import OnBad
     from sightline.data.records import Dataset
     from sightline.train.recipes import Recipe
 
 LENGTHS = ("epochs", "steps", "minutes")
 
-Task = tuple["Dataset", "Dataset | None", "Recipe", dict[str, str | None]]
+Task = tuple["Dataset", "Dataset | None", "Recipe", dict[str, Any]]
 """What to train on, what to evaluate on, how, and what the record says of the data set."""
 
 BESIDE = (
@@ -54,7 +57,7 @@ def asked(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
         dataset, validation = repeat.open_data(before, data)
         recipe = repeat.recipe_of(before, options["device"], options["workers"])
         place = data or before["data"]["path"]
-        said = {key: before["data"].get(key) for key in ("on_bad", "from")}
+        said = {key: before["data"].get(key) for key in ("on_bad", "from", "more")}
         notes = {"path": str(place), **said}
         return dataset, validation, recipe, notes
     if data is None:
@@ -68,10 +71,12 @@ def asked(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
         given.append(f"batch={options['batch']}")
     if options["class_weights"] is not None:
         given.append(f"class_weights={options['class_weights']}")
+    more = options["more_labels"] or []
     said = {"on_bad": options["on_bad"], "from": options["source_format"]}
     dataset, validation = open_data(
-        data, options["split"], not options["no_validate"], said["on_bad"], said["from"]
+        data, options["split"], not options["no_validate"], said["on_bad"], said["from"], more
     )
+    said["more"] = [str(file.absolute()) for file in more]
     settings = [*given, *(options["settings"] or [])]
     recipe = choose_recipe(
         catalogue.resolve(options["model"]), options["recipe"], dataset, settings
@@ -103,24 +108,44 @@ def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list
     """The recipe named, or the default for these data, with the settings given."""
     from sightline.predict import embedded
     from sightline.train import recipes
+    from sightline.train.settings import changed
 
     if name is not None:
-        return recipes.changed(recipes.named(name), [f"model={model!r}", *settings])
+        return changed(recipes.named(name), [f"model={model!r}", *settings])
     origin = "embedded" if embedded(model) is not None else None
-    asked = recipes.changed(recipes.default_for(model, dataset, origin), settings)
-    return recipes.changed(recipes.default_for(model, dataset, asked.start), settings)
+    asked = changed(recipes.default_for(model, dataset, origin), settings)
+    return changed(recipes.default_for(model, dataset, asked.start), settings)
 
 
 def open_data(
-    folder: Path, split: str | None, validate: bool, on_bad: str, source_format: str | None = None
+    folder: Path,
+    split: str | None,
+    validate: bool,
+    on_bad: str,
+    source_format: str | None = None,
+    more: Sequence[Path] = (),
 ) -> tuple[Dataset, Dataset | None]:
-    """The images to train on and, where the folder has them, others to evaluate on."""
-    from sightline.data import default_split, open_dataset, splits
+    """The images to train on and, where the folder has them, others to evaluate on.
+
+    `more` are label files that know masks or keypoints of the same objects.
+    """
     from sightline.data.checks import mode as checked
+    from sightline.data.more_labels import with_more
+
+    mode = checked(on_bad, "--on-bad")
+    both = _open(folder, split, validate, mode, source_format)
+    dataset, validation = with_more(both, more, mode)
+    assert dataset is not None
+    return dataset, validation
+
+
+def _open(
+    folder: Path, split: str | None, validate: bool, mode: OnBad, source_format: str | None
+) -> tuple[Dataset, Dataset | None]:
+    from sightline.data import default_split, open_dataset, splits
     from sightline.data.kept import kept
     from sightline.errors import DatasetError
 
-    mode = checked(on_bad, "--on-bad")
     with kept():
         name = split or default_split(folder, "train", source_format)
         dataset = open_dataset(folder, name, on_bad=mode, format=source_format)

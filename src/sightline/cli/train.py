@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline import processes
-from sightline.cli.labelled import ON_BAD, SOURCE, From
+from sightline.cli.labelled import ON_BAD, SOURCE, From, MoreLabels
 from sightline.cli.task import asked, recorded
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: DataOrNone = None,
     source_format: From = None,
+    more_labels: MoreLabels = None,
     model: Model = "retinanet",
     recipe: RecipeName = None,
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,

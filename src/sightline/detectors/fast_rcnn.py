@@ -74,17 +74,28 @@ class RegionPooling:
 
 
 class TwoLayers(nn.Module):
-    """fc6 and fc7 of `hidden` units each (Lin 2017, section 4.2), on bins with channels last."""
+    """fc6 and fc7 of `hidden` units each (Lin 2017, section 4.2), on bins with channels last.
 
-    def __init__(self, channels: int, size: tuple[int, int] = (7, 7), hidden: int = 1024) -> None:
+    With `thin`, a 1×1 convolution first leaves so many channels: most weights are those of fc6
+    (Light-Head R-CNN, Li 2017).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: tuple[int, int] = (7, 7),
+        hidden: int = 1024,
+        thin: int | None = None,
+    ) -> None:
         super().__init__()
         self.width = hidden
-        self.fc6 = nn.Linear(channels * size[0] * size[1], hidden)
+        self.thin = nn.Identity() if thin is None else nn.Conv2d(channels, thin, 1)
+        self.fc6 = nn.Linear((thin or channels) * size[0] * size[1], hidden)
         self.fc7 = nn.Linear(hidden, hidden)
 
     def forward(self, x: Float[Tensor, "R C h w"]) -> Float[Tensor, "R D"]:
         """Features of each region."""
-        x = F.relu(self.fc6(x.permute(0, 2, 3, 1).flatten(1)))
+        x = F.relu(self.fc6(self.thin(x).permute(0, 2, 3, 1).flatten(1)))
         y: Tensor = F.relu(self.fc7(x))
         return y
 

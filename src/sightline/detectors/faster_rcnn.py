@@ -281,7 +281,7 @@ def faster_rcnn_resnet50_fpn(classes: Sequence[str]) -> FasterRCNN:
 
 
 def faster_rcnn_mobilenet_v2(classes: Sequence[str]) -> FasterRCNN:
-    """The light one, for CPUs: MobileNetV2, P3–P6 of 96 channels, 256 units, 416 pixels."""
+    """The light one, for CPUs: MobileNetV2, P3–P6 of 96 channels, 128 units, 416 pixels."""
     backbone = MobileNetV2()
     pyramid = FPN(backbone.channels[1:], 96, extra="pool")
     sizes = tuple((32.0 * 2**level,) for level in range(4))
@@ -294,7 +294,7 @@ def faster_rcnn_mobilenet_v2(classes: Sequence[str]) -> FasterRCNN:
             Preparation(shorter=None, longer=416),
             selection=replace(TO_TEST, limit=200, per_level=400),
         ),
-        RegionHead(RegionPooling(levels=3), TwoLayers(96, hidden=256), 256, len(classes)),
+        RegionHead(RegionPooling(levels=3), TwoLayers(96, hidden=128, thin=32), 128, len(classes)),
         RegionCriterion(sampler=Sampler(128, 0.25)),
         to_train=replace(TO_TRAIN, limit=500, per_level=500),
     )

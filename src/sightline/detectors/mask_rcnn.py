@@ -6,7 +6,8 @@ what survived suppression is looked at. With one map a keypoint instead of a cla
 finds poses (section 5).
 
 Departures. `mask_rcnn_resnet50_fpn` follows the published torchvision network to the number, the
-pasting of masks to whole pixels included.
+pasting of masks to whole pixels included; the light builder has one map for all classes (the
+paper's class-agnostic masks, section 4.1).
 
 Key of shapes: B images, R regions, K classes, P keypoints, C channels, m cells of a mask.
 """
@@ -52,7 +53,10 @@ def initialise(head: nn.Module) -> None:
 
 
 class MaskHead(nn.Module):
-    """`depth` 3×3 convolutions, a 2×2 deconvolution, and one map a class: 14 × 14 to 28 × 28."""
+    """`depth` 3×3 convolutions, a 2×2 deconvolution, and one map a class: 14 × 14 to 28 × 28.
+
+    With `classes=1` all classes share one map.
+    """
 
     def __init__(
         self, channels: int, classes: int, pooling: RegionPooling, hidden: int = 256, depth: int = 4
@@ -62,6 +66,7 @@ class MaskHead(nn.Module):
         self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)
         self.logits = nn.Conv2d(hidden, classes, 1)
         initialise(self)
+        nn.init.normal_(self.logits.weight, std=0.001)  # at first every cell is as likely as not
 
     def forward(
         self, features: Features, regions: Regions, image: Size
@@ -70,6 +75,14 @@ class MaskHead(nn.Module):
         x = self.convs(self.pooling(features, regions, image).to(features[0].dtype))
         y: Tensor = self.logits(F.relu(self.upsample(x)))
         return y.float()
+
+    @staticmethod
+    def of_class(
+        logits: Float[Tensor, "R K m m"], labels: Int[Tensor, "R"]
+    ) -> Float[Tensor, "R m m"]:
+        """The map of each region's own class, or the one that all classes share."""
+        column = labels if logits.shape[1] > 1 else torch.zeros_like(labels)
+        return logits[torch.arange(len(logits), device=logits.device), column]
 
 
 @runtime_checkable
@@ -107,8 +120,8 @@ class MaskBranch(nn.Module):
         """The detections with the mask of each one's class, pasted only when asked for."""
         logits = self.head(features, regions, batch.size)
         labels = torch.cat([one.labels for one in found]).to(logits.device)
-        cells = logits[torch.arange(len(logits), device=logits.device), labels].sigmoid().cpu()
-        parts = cells.split([len(one) for one in found])
+        cells = self.head.of_class(logits, labels).sigmoid().cpu()
+        parts = torch.split(cells, [len(one) for one in found])
         return [
             replace(one, masks=BoxMasks(part, one.boxes, one.size, published=self.published))
             for one, part in zip(found, parts, strict=True)
@@ -124,13 +137,17 @@ class MaskBranch(nn.Module):
     ) -> dict[str, Tensor]:
         """Binary cross-entropy at every cell of the true class's mask, and of no other (section 3).
 
-        The goal is the object's mask, read by RoIAlign within its region and rounded. Images whose
-        objects have no masks teach all but this.
+        The goal is the object's mask, read by RoIAlign within its region and rounded. Images
+        without masks and objects whose mask is not known (no pixel of it is set) teach all but
+        this.
         """
         goals, rows, labels = [], [], []
         for index, truth in enumerate(targets):
+            if truth.masks is None:
+                continue
             own = ((regions.image == index) & (owner >= 0)).nonzero()[:, 0]
-            if truth.masks is None or not len(own):
+            own = own[truth.masks.flatten(1).any(dim=1)[owner[own]]]
+            if not len(own):
                 continue
             pixels, which = truth.masks[:, None].float(), owner[own]
             cells = self.cells
@@ -143,7 +160,7 @@ class MaskBranch(nn.Module):
             return {"mask": features[0].sum() * 0}
         chosen = torch.cat(rows)
         logits = self.head(features, regions[chosen], batch.size)
-        own_class = logits[torch.arange(count, device=logits.device), torch.cat(labels)]
+        own_class = self.head.of_class(logits, torch.cat(labels))
         wanted = (torch.cat(goals) > 0.5).float()
         entropy = F.binary_cross_entropy_with_logits(own_class, wanted, reduction="sum")
         return {"mask": entropy / total}
@@ -236,7 +253,11 @@ def mask_rcnn_resnet50_fpn(classes: Sequence[str]) -> MaskRCNN:
 
 
 def mask_rcnn_mobilenet_v2(classes: Sequence[str]) -> MaskRCNN:
-    """The light one, for CPUs: two convolutions of 96 channels, true to the half pixel."""
+    """The light one, for CPUs: two convolutions of 96 channels, true to the half pixel.
+
+    All classes share one map, which is nearly as good (section 4.1) and lets the classes of which a
+    data set has few masks learn from the others.
+    """
     pooling = RegionPooling(size=(14, 14), aligned=True, levels=3)
-    head = MaskHead(96, len(classes), pooling, hidden=96, depth=2)
+    head = MaskHead(96, 1, pooling, hidden=96, depth=2)
     return MaskRCNN(faster_rcnn_mobilenet_v2(classes), MaskBranch(head))

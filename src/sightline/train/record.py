@@ -39,7 +39,8 @@ SAME = ("classes", "data", "validation", "start", "teacher", "weights")
 Record = dict[str, Any]
 
 _PLACE = {
-    **{"path": str, "split": (str, None), "on_bad": str, "from": (str, None), "fingerprint": str}
+    **{"path": str, "split": (str, None), "on_bad": str, "from": (str, None), "fingerprint": str},
+    "more": (list, None),
 }
 _FILE = (dict, None)
 SHAPE = {
@@ -99,7 +100,7 @@ class Beginning:
             "path": str(Path(self.notes.get("path") or dataset.root).absolute()),
             "split": dataset.split,
             "on_bad": self.notes.get("on_bad", "error"),
-            "from": self.notes.get("from"),
+            **{"from": self.notes.get("from"), "more": self.notes.get("more") or []},
             "images": len(dataset),
             "bytes": sum(_sizes(dataset)),
             "fingerprint": self.known[key],
@@ -223,7 +224,7 @@ def check(before: Record, now: Record, accept: bool, say: Say) -> None:
 def _differences(name: str, before: Any, now: Any) -> list[str]:
     """What differs between two entries, in words; where files lie does not count."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in now if key not in ("path", "on_bad", "from")]
+        keys = [key for key in now if key not in ("path", "on_bad", "from", "more")]
         return [x for key in keys for x in _differences(f"{name} {key}", before.get(key), now[key])]
     return [] if before == now else [f"{name}: {_short(before)} → {_short(now)}"]
 

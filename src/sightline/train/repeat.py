@@ -6,11 +6,13 @@ from typing import Any
 
 from sightline.data import open_dataset
 from sightline.data.checks import mode
+from sightline.data.more_labels import with_more
 from sightline.data.records import Dataset
 from sightline.errors import DatasetError, UsageError
 from sightline.nets import weights
-from sightline.train.recipes import Recipe, from_json
+from sightline.train.recipes import Recipe
 from sightline.train.record import Record
+from sightline.train.settings import from_json
 
 
 def recipe_of(before: Record, device: str | None = None, workers: int | None = None) -> Recipe:
@@ -47,9 +49,20 @@ def open_data(before: Record, folder: Path | None = None) -> tuple[Dataset, Data
 
     DatasetError where they are not to be found, and all that `open_dataset` raises.
     """
-    first = _open(before["data"], folder)
-    second = before["validation"]
-    return first, None if second is None else _open(second, folder)
+    part, second = before["data"], before["validation"]
+    both = (_open(part, folder), None if second is None else _open(second, folder))
+    more = [_moved(Path(file), Path(part["path"]), folder) for file in part.get("more") or ()]
+    first, other = with_more(both, more, mode(str(part.get("on_bad"))))
+    assert first is not None
+    return first, other
+
+
+def _moved(file: Path, home: Path, folder: Path | None) -> Path:
+    """Where a file of the data set lies now that the data set lies in `folder`."""
+    if folder is None:
+        return file
+    old, new = (home.parent, folder.parent) if folder.is_file() else (home, folder)
+    return new / file.relative_to(old) if file.is_relative_to(old) else file
 
 
 def _open(part: Record, folder: Path | None) -> Dataset:
