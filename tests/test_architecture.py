@@ -15,7 +15,7 @@ NAMES = [path.relative_to(SOURCE).as_posix() for path in FILES]
 
 FLOORS: list[set[str]] = [
     {"errors", "progress", "files", "memory", "processes"},
-    {"types"},
+    {"types", "skeletons"},
     {"ops", "kernels"},
     {"boxes", "images", "preparation", "anchors", "matching", "suppress", "reasons", "pipeline"}
     | {"masks"},

@@ -2,19 +2,24 @@
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from sightline.errors import UsageError
 from sightline.pipeline import Detector
+from sightline.skeletons import Skeleton
 
-Builder = Callable[[Sequence[str]], Detector]
-"""`builder(classes)` gives the detector with freshly initialised weights."""
+Builder = Callable[..., Detector]
+"""`builder(classes)` gives the detector with freshly initialised weights; `builder(classes,
+skeleton)` one of keypoints, where the method finds them.
+"""
 
 MODELS: dict[str, str] = {
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
     "faster_rcnn_resnet50_fpn": "sightline.detectors.faster_rcnn:faster_rcnn_resnet50_fpn",
     "faster_rcnn_vgg16": "sightline.detectors.faster_rcnn:faster_rcnn_vgg16",
+    "keypoint_rcnn_mobilenet_v2": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_mobilenet_v2",
     "keypoint_rcnn_resnet50_fpn": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_resnet50_fpn",
     "mask_rcnn_mobilenet_v2": "sightline.detectors.mask_rcnn:mask_rcnn_mobilenet_v2",
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
@@ -25,6 +30,7 @@ MODELS: dict[str, str] = {
 
 ALIASES: dict[str, str] = {
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
+    "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
 }
@@ -59,10 +65,17 @@ def builder(name: str) -> Builder:
     return cast(Builder, getattr(importlib.import_module(module), function))
 
 
-def build(name: str, classes: Sequence[str]) -> Detector:
+def finds_keypoints(name: str) -> bool:
+    """Whether a model finds keypoints: its builder then takes their skeleton."""
+    return "skeleton" in inspect.signature(builder(name)).parameters
+
+
+def build(name: str, classes: Sequence[str], skeleton: Skeleton | None = None) -> Detector:
     """A new detector for `classes`, with random weights.
 
-    Raises UsageError for an unknown name, for no class, and for a class named twice.
+    `skeleton` says which keypoints it is to find, where the model finds any: COCO's 17 of a person
+    where none is given. Other models have no use for it. Raises UsageError for an unknown name, for
+    no class, and for a class named twice.
     """
     make = builder(name)
     names = [str(item) for item in classes]
@@ -71,4 +84,6 @@ def build(name: str, classes: Sequence[str]) -> Detector:
     twice = sorted({item for item in names if names.count(item) > 1})
     if twice:
         raise UsageError(f"classes named twice: {', '.join(twice)}", code="usage.duplicate_class")
+    if skeleton is not None and finds_keypoints(name):
+        return make(names, skeleton)
     return make(names)

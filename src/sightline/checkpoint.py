@@ -1,9 +1,9 @@
 """Our own checkpoints: NAME.safetensors (the tensors) beside NAME.json (the manifest).
 
-The manifest says what the tensors are (format, model, classes, category_ids, preparation, figures,
-training, licence) and holds their SHA-256: a pair that does not belong together is refused. It
-holds its own, too (`manifest_sha256`, over its JSON with sorted keys, no spaces and without that
-key); manifests from before there was one are read without.
+The manifest says what the tensors are (format, model, classes, skeleton, category_ids, preparation,
+figures, training, licence) and holds their SHA-256: a pair that does not belong together is
+refused. It holds its own, too (`manifest_sha256`, over its JSON with sorted keys, no spaces and
+without that key); manifests from before there was one are read without.
 
 A pair is replaced in one step all the same: the tensors wait under a name made from their sum, then
 the manifest is renamed (from here on the new checkpoint counts), then the tensors. A reader that
@@ -25,9 +25,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from sightline import __version__, files
+from sightline import __version__, files, skeletons
 from sightline.errors import WeightsError
 from sightline.nets import state as states
+from sightline.skeletons import Skeleton
 
 FORMAT = 1
 """The newest format that this version reads, and the one that it writes."""
@@ -50,6 +51,11 @@ class Checkpoint:
     def classes(self) -> tuple[str, ...]:
         """The class names that the checkpoint was trained for; () where the manifest has none."""
         return tuple(self.manifest.get("classes") or ())
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """What the keypoints mean that it finds; None where the manifest names none."""
+        return skeletons.from_manifest(self.manifest, self.path)
 
 
 def write(path: str | Path, state: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> None:

@@ -197,7 +197,7 @@ def assemble(
         raise WeightsError(
             "the manifest names no classes", code="weights.class_count", path=stored.path
         )
-    detector = catalogue.build(name, stored.classes)
+    detector = catalogue.build(name, stored.classes, stored.skeleton)
     module = cast(nn.Module, detector)
     checkpoint.load_into(module, stored)
     _restore_preparation(detector, stored)

@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sightline.skeletons import Skeleton
+
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
@@ -154,7 +156,7 @@ class Detections:
     `region` is the row of the batch's `Regions` that each detection came from. `labels` index
     `classes`; `category_ids`, where known, are the data set's own ids of the same classes.
     `masks` are (N, H, W) booleans, or make them when asked (`Masks`); `keypoints` are (N, P, 3):
-    x, y, score.
+    x, y, score; `skeleton` says what they mean, where that is known.
     """
 
     boxes: Float[Tensor, "N 4"]
@@ -166,6 +168,7 @@ class Detections:
     category_ids: tuple[int, ...] | None = None
     masks: Bool[Tensor, "N H W"] | Masks | None = None
     keypoints: Float[Tensor, "N P 3"] | None = None
+    skeleton: Skeleton | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -12,8 +12,8 @@ import pytest
 from folders import ROTATED, coco_folder, coco_labels, draw
 from sightline.data import Polygons, masks, open_dataset, to_coco, write_coco
 from sightline.data.doctor import check
-from sightline.data.skeletons import COCO_POINTS
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
+from sightline.skeletons import COCO_POINTS
 
 
 def labels_with(**changes: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from folders import draw
 from sightline.data import Dataset, Example, Objects, Polygons, masks, open_dataset
 from sightline.data.convert import convert
-from sightline.data.skeletons import skeleton
 from sightline.errors import SightlineError, SightlineWarning
+from sightline.skeletons import skeleton
 
 SIZE = (40, 60)
 FILES = {

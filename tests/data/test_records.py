@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from folders import coco_folder, draw, yolo_folder
 from sightline.data import Objects, Polygons, Skeleton, default_split, open_dataset, splits
 from sightline.data.masks import encode, rasterise
-from sightline.data.skeletons import COCO_POINTS, DEFAULT_SIGMA, flips, skeleton
 from sightline.data.upright import turn
 from sightline.errors import AnnotationError, DatasetError, UsageError
+from sightline.skeletons import COCO_POINTS, DEFAULT_SIGMA, flips, skeleton
 
 
 def test_a_subset_of_objects_keeps_everything_together() -> None:

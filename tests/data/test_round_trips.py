@@ -15,8 +15,8 @@ from sightline.data import Dataset, Example, Objects, Polygons, Segment, masks, 
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS, KINDS
 from sightline.data.pages import labelled
-from sightline.data.skeletons import skeleton
 from sightline.errors import DatasetError, SightlineWarning
+from sightline.skeletons import skeleton
 
 SIZE = (40, 60)
 NAMES = ("cat", "dog", "person", "nobody")

@@ -9,8 +9,8 @@ import pytest
 from folders import draw, yolo_folder
 from sightline.data import Dataset, Example, Objects, Polygons, Skeleton, open_dataset
 from sightline.data.convert import convert
-from sightline.data.skeletons import COCO_POINTS, flips, skeleton
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning
+from sightline.skeletons import COCO_POINTS, flips, skeleton
 
 HEAD = "train: images/train\nnames: [cat, dog]\n"
 POSE = HEAD + "kpt_shape: [3, 3]\nflip_idx: [0, 2, 1]\nkpt_names: [nose, left_eye, right_eye]\n"

@@ -11,6 +11,7 @@ from sightline import processes
 from sightline.data import open_dataset
 from sightline.evaluate import sharded
 from sightline.evaluate.sharded import pack, predict_shared, unpack
+from sightline.skeletons import PERSON
 from sightline.types import Detections
 
 
@@ -32,7 +33,7 @@ def same(one: Detections, other: Detections) -> bool:
         torch.equal(a, b) if a is not None and b is not None else a is b
         for a, b in ((getattr(one, name), getattr(other, name)) for name in parts)
     )
-    facts = ("size", "classes", "category_ids")
+    facts = ("size", "classes", "category_ids", "skeleton")
     return equal and all(getattr(one, name) == getattr(other, name) for name in facts)
 
 
@@ -43,7 +44,7 @@ def test_nothing_is_lost_on_the_way(count: int) -> None:
         found(count),
         found(count, category_ids=(3, 17, 90)),
         found(count, masks=torch.rand(count, 30, 50) > 0.5),
-        found(count, keypoints=torch.rand(count, 5, 3)),
+        found(count, keypoints=torch.rand(count, 17, 3), skeleton=PERSON),
     ]
     assert all(same(a, b) for a, b in zip(sent, unpack(pack(sent)), strict=True))
     assert unpack(pack([])) == []

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sightline.explain.draw import Style, colour, draw, ink
+from sightline.skeletons import skeleton
 from sightline.types import Detections
 
 SIZE = (120, 200)
@@ -91,6 +92,22 @@ def test_masks_and_keypoints() -> None:
     assert np.abs(pixels[75, 65].astype(int) - (128 + 0.45 * (shade - 128))).max() <= 1
     assert (pixels[80, 165] == shade).all()
     assert (pixels[20, 20] == 128).all()
+
+
+def test_limbs_are_those_of_the_skeleton_unless_others_are_given() -> None:
+    from dataclasses import replace
+
+    points = torch.tensor([[[150.0, 80.0, 0.9], [180.0, 80.0, 0.9], [150.0, 30.0, 0.9]]])
+    answer = replace(found([40, 50, 90, 100]), keypoints=points, skeleton=skeleton("abc", [(0, 1)]))
+    shade = np.array(colour(0))
+
+    def drawn(style: Style) -> tuple[bool, bool]:
+        pixels = np.asarray(draw(grey(), answer, style))
+        return bool((pixels[80, 165] == shade).all()), bool((pixels[55, 150] == shade).all())
+
+    assert drawn(Style(line=1)) == (True, False)
+    assert drawn(Style(line=1, limbs=((0, 2),))) == (False, True)
+    assert drawn(Style(line=1, limbs=())) == (False, False)
 
 
 def test_strange_names_are_drawn() -> None:

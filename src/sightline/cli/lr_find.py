@@ -68,7 +68,9 @@ def lr_find(
     if size is not None:
         given.append(f"sizes=((1.0, {size}),)")
     chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
-    detector = begin(chosen, dataset.classes, lambda line: print(line, file=sys.stderr))
+    detector = begin(
+        chosen, dataset.classes, lambda line: print(line, file=sys.stderr), dataset.skeleton
+    )
     with bar(steps, "lr-find") as shown:
         sweep = find_rate(detector, dataset, chosen, (lowest, highest), steps, shown.to)
     picture = write(sweep, out)

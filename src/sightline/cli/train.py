@@ -114,9 +114,9 @@ def train(
     with processes.together(device_of(chosen).type == "cuda", worker_timeout):
         saved = resume and any((out / one).exists() for one in (state.NAME, state.PREVIOUS))
         detector = (
-            catalogue.build(chosen.model, dataset.classes)
+            catalogue.build(chosen.model, dataset.classes, dataset.skeleton)
             if saved
-            else begin(chosen, dataset.classes, say)
+            else begin(chosen, dataset.classes, say, dataset.skeleton)
         )
         if batch == "auto":
             chosen = _fitted(chosen, detector, dataset, out if resume else None, say)

@@ -11,8 +11,8 @@ from typing import Any, TypeGuard
 
 from sightline.data.checks import Checks, is_id
 from sightline.data.records import Skeleton
-from sightline.data.skeletons import skeleton
 from sightline.errors import AnnotationError, DatasetError
+from sightline.skeletons import skeleton
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 """The entries of a list with their places in it."""

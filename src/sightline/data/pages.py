@@ -9,9 +9,9 @@ import numpy as np
 from sightline.data import masks
 from sightline.data.checks import Box, Checks, is_number
 from sightline.data.records import Dataset, Example, Objects, Segment, Skeleton
-from sightline.data.skeletons import COCO_POINTS, skeleton
 from sightline.data.upright import settle
 from sightline.errors import AnnotationError
+from sightline.skeletons import COCO_POINTS, skeleton
 from sightline.types import Size
 
 Points = dict[str, tuple[float, float, int]]

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from sightline.errors import AnnotationError, DatasetError
+from sightline.errors import AnnotationError
+from sightline.skeletons import Skeleton
 from sightline.types import Size
 
 __all__ = [
@@ -126,36 +127,6 @@ class Example:
     image_id: int | str
     size: Size
     objects: Objects
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """What the keypoints mean.
-
-    `limbs` are pairs of 0-based points; `flips[i]` is the point that point i becomes in the
-    mirrored image, its own index where it stays; `sigmas` are OKS's fall-offs, one a point.
-    """
-
-    points: tuple[str, ...]
-    limbs: tuple[tuple[int, int], ...]
-    flips: tuple[int, ...]
-    sigmas: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        count = len(self.points)
-        if len(self.flips) != count or len(self.sigmas) != count:
-            raise DatasetError(
-                f"{count} keypoints, but {len(self.flips)} flips and {len(self.sigmas)} sigmas",
-                code="skeleton.length",
-            )
-        if any(not 0 <= j < count or self.flips[j] != i for i, j in enumerate(self.flips)):
-            raise DatasetError(
-                "mirroring twice does not lead every keypoint back to itself",
-                code="skeleton.flips",
-                hint="flips[flips[i]] must be i for every point",
-            )
-        if any(not 0 <= end < count for limb in self.limbs for end in limb):
-            raise DatasetError("a limb ends at a keypoint that is not there", code="skeleton.limbs")
 
 
 Severity = Literal["error", "warning", "note"]

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from sightline.data.records import Skeleton
-from sightline.data.skeletons import COCO_POINTS, flips, skeleton
 from sightline.errors import AnnotationError
+from sightline.skeletons import COCO_POINTS, flips, skeleton
 from sightline.types import Size
 
 POINT_LIMIT = 1000

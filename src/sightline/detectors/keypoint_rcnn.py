@@ -18,13 +18,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.detectors.fast_rcnn import RegionPooling
-from sightline.detectors.faster_rcnn import faster_rcnn_resnet50_fpn
+from sightline.detectors.faster_rcnn import (
+    FasterRCNN,
+    faster_rcnn_mobilenet_v2,
+    faster_rcnn_resnet50_fpn,
+)
 from sightline.detectors.losses import normaliser
 from sightline.detectors.mask_rcnn import MaskRCNN, convolutions, initialise
 from sightline.ops.heatmaps import peaks
+from sightline.skeletons import PERSON, Skeleton
 from sightline.types import Batch, Detections, Features, Regions, Size, Targets
-
-COCO_POINTS = 17
 
 
 class KeypointHead(nn.Module):
@@ -66,11 +69,11 @@ def cells_of(
 
 
 class KeypointBranch(nn.Module):
-    """Poses of what was kept, and what their head learns."""
+    """Poses of what was kept, and what their head learns; `skeleton` names the head's points."""
 
-    def __init__(self, head: KeypointHead) -> None:
+    def __init__(self, head: KeypointHead, skeleton: Skeleton) -> None:
         super().__init__()
-        self.head = head
+        self.head, self.skeleton = head, skeleton
 
     def look(
         self, batch: Batch, features: Features, regions: Regions, found: Sequence[Detections]
@@ -82,7 +85,7 @@ class KeypointBranch(nn.Module):
         parts = torch.split(places, counts), torch.split(values, counts)
         for one, frame, xy, value in zip(found, batch.frames, *parts, strict=True):
             points = torch.cat([frame.to_original(xy), value.sigmoid()[..., None]], dim=-1)
-            answers.append(replace(one, keypoints=points))
+            answers.append(replace(one, keypoints=points, skeleton=self.skeleton))
         return answers
 
     def loss(
@@ -119,7 +122,28 @@ class KeypointBranch(nn.Module):
         return {"keypoints": entropy / total}
 
 
-def keypoint_rcnn_resnet50_fpn(classes: Sequence[str], points: int = COCO_POINTS) -> MaskRCNN:
+class KeypointRCNN(MaskRCNN):
+    """Faster R-CNN, and a branch that finds the points of a skeleton on what it found."""
+
+    branch: KeypointBranch
+
+    def __init__(self, detector: FasterRCNN, head: KeypointHead, skeleton: Skeleton) -> None:
+        super().__init__(detector, KeypointBranch(head, skeleton))
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """What its keypoints mean."""
+        return self.branch.skeleton
+
+
+def keypoint_rcnn_resnet50_fpn(classes: Sequence[str], skeleton: Skeleton = PERSON) -> KeypointRCNN:
     """The published network: Faster R-CNN on ResNet-50 and eight convolutions of 512 channels."""
-    head = KeypointHead(256, points, RegionPooling(size=(14, 14)))
-    return MaskRCNN(faster_rcnn_resnet50_fpn(classes), KeypointBranch(head))
+    head = KeypointHead(256, len(skeleton.points), RegionPooling(size=(14, 14)))
+    return KeypointRCNN(faster_rcnn_resnet50_fpn(classes), head, skeleton)
+
+
+def keypoint_rcnn_mobilenet_v2(classes: Sequence[str], skeleton: Skeleton = PERSON) -> KeypointRCNN:
+    """The light one, for CPUs: four convolutions of 96 channels, true to the half pixel."""
+    pooling = RegionPooling(size=(14, 14), aligned=True, levels=3)
+    head = KeypointHead(96, len(skeleton.points), pooling, hidden=96, depth=4)
+    return KeypointRCNN(faster_rcnn_mobilenet_v2(classes), head, skeleton)

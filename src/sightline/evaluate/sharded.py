@@ -15,6 +15,7 @@ from sightline.data.records import Dataset
 from sightline.evaluate.predict import predict
 from sightline.masks import BoxMasks
 from sightline.pipeline import Detector
+from sightline.skeletons import from_manifest
 from sightline.types import Detections, Masks
 
 TENSORS = ("boxes", "scores", "labels", "region", "keypoints")
@@ -63,7 +64,8 @@ def pack(found: Sequence[Detections]) -> bytes:
             pixels = one.masks.cpu().numpy()
             masks = list(pixels.shape)
             tensors[f"{i}/masks"] = torch.from_numpy(np.packbits(pixels))
-        facts.append([one.size, one.classes, one.category_ids, masks])
+        bones = None if one.skeleton is None else one.skeleton.to_json()
+        facts.append([one.size, one.classes, one.category_ids, masks, bones])
     text = json.dumps(facts).encode()
     return len(text).to_bytes(8, "little") + text + safetensors.torch.save(tensors)
 
@@ -73,7 +75,7 @@ def unpack(message: bytes) -> list[Detections]:
     end = 8 + int.from_bytes(message[:8], "little")
     tensors = safetensors.torch.load(message[end:])
     answer = []
-    for i, (size, classes, ids, told) in enumerate(json.loads(message[8:end])):
+    for i, (size, classes, ids, told, bones) in enumerate(json.loads(message[8:end])):
         parts = {name: tensors.get(f"{i}/{name}") for name in TENSORS}
         masks: Masks | None = None
         if f"{i}/cells" in tensors:
@@ -90,6 +92,7 @@ def unpack(message: bytes) -> list[Detections]:
                 classes=tuple(classes),
                 category_ids=None if ids is None else tuple(ids),
                 masks=masks,
+                skeleton=from_manifest({"skeleton": bones}),
             )
         )
     return answer

@@ -2,7 +2,7 @@
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -22,14 +22,15 @@ GOLDEN = 0.618033988749895
 class Style:
     """How detections look. `line` and `font` in pixels; None scales them to the image.
 
-    `limbs` are pairs of keypoints to join; keypoints of a score up to `point_score` are left out;
-    `veil` is how much of a mask's pixels its colour takes.
+    `limbs` are pairs of keypoints to join, None for those of the detections' skeleton. Keypoints of
+    a score up to `point_score` are left out; `veil` is how much of a mask's pixels its colour
+    takes.
     """
 
     line: int | None = None
     font: int | None = None
     scores: bool = True
-    limbs: tuple[tuple[int, int], ...] = ()
+    limbs: tuple[tuple[int, int], ...] | None = None
     point_score: float = 0.2
     veil: float = 0.45
 
@@ -75,6 +76,8 @@ def draw(
     for box, shade in reversed(list(zip(boxes, shades, strict=True))):
         _outline(pen, _pixels(box, picture.size), line, shade)
     if found.keypoints is not None:
+        bones = () if found.skeleton is None else found.skeleton.limbs
+        style = style if style.limbs is not None else replace(style, limbs=bones)
         for points, shade in zip(found.keypoints.tolist(), shades, strict=True):
             _skeleton(pen, points, style, (line, shade))
     texts = [
@@ -132,7 +135,7 @@ def _skeleton(
 ) -> None:
     line, shade = brush
     seen = [score > style.point_score for _, _, score in points]
-    for a, b in style.limbs:
+    for a, b in style.limbs or ():
         if seen[a] and seen[b]:
             ends = [*points[a][:2], *points[b][:2]]
             pen.line(ends, fill=(0, 0, 0), width=line + 2)

@@ -209,4 +209,5 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
         warmup_steps=100,
         augmentation=Augmentation(masks="mask" in model),
         balance=0.1,
+        figure="keypoints_AP" if catalogue.finds_keypoints(model) else "AP",
     )

@@ -21,6 +21,7 @@ from sightline.errors import DatasetError, ResourceError, UsageError
 from sightline.files import make_folder, tidy, write_bytes
 from sightline.nets.blocks import freeze_norms
 from sightline.preparation import Preparation
+from sightline.skeletons import Skeleton
 from sightline.train import state
 from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
@@ -49,12 +50,14 @@ def check_data(
             hint="are the label files where they belong? `sightline check` tells",
         )
     _agree(detector.classes, dataset, "the detector")
+    _check_points(skeleton_of(detector), dataset, "the detector")
     if validation is None:
         return None
     if len(validation) == 0:
         say("the validation set has no images: no evaluation")
         return None
     _agree(detector.classes, validation, "the training images")
+    _check_points(skeleton_of(detector), validation, "the training images")
     return validation
 
 
@@ -68,6 +71,43 @@ def _agree(classes: tuple[str, ...], dataset: Dataset, other: str) -> None:
         path=dataset.root,
         hint="give the same class names in the same order to both",
     )
+
+
+def skeleton_of(detector: Any) -> Skeleton | None:
+    """What the keypoints mean that a detector finds; None where it finds none."""
+    found: Skeleton | None = getattr(detector, "skeleton", None)
+    return found
+
+
+def _check_points(skeleton: Skeleton | None, dataset: Dataset, other: str) -> None:
+    """Refuse images without the keypoints that a detector finds."""
+    if skeleton is None:
+        return
+    labelled = any(
+        example.objects.keypoints is not None and (example.objects.keypoints[..., 2] > 0).any()
+        for example in dataset
+    )
+    if dataset.skeleton is None or not labelled:
+        raise DatasetError(
+            "the model finds keypoints, and none is labelled here",
+            code="dataset.no_keypoints",
+            path=dataset.root,
+            hint="give labels with keypoints, or choose another --model",
+        )
+    if dataset.skeleton.points != skeleton.points:
+        raise DatasetError(
+            f"the keypoints ({_brief(dataset.skeleton)}) are not those of {other} "
+            f"({_brief(skeleton)})",
+            code="dataset.keypoints",
+            path=dataset.root,
+            hint="give the same points in the same order to both: catalogue.build(MODEL, "
+            "dataset.classes, dataset.skeleton)",
+        )
+
+
+def _brief(skeleton: Skeleton) -> str:
+    more = ", …" if len(skeleton.points) > 5 else ""
+    return f"{len(skeleton.points)}: {', '.join(skeleton.points[:5])}{more}"
 
 
 def check_folder(out: Path, detector: nn.Module) -> None:
@@ -184,9 +224,11 @@ def open_teacher(recipe: Recipe, detector: Any) -> Teacher | None:
 def manifest(detector: Any, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
     """What a checkpoint's manifest says about the network and its training."""
     preparation: Preparation = detector.preparation
+    bones = skeleton_of(detector)
     return {
         "model": recipe.model,
         "classes": list(detector.classes),
+        **({} if bones is None else {"skeleton": bones.to_json()}),
         "category_ids": list(dataset.category_ids),
         "preparation": dataclasses.asdict(preparation),
         "training": {

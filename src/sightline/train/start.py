@@ -1,31 +1,38 @@
 """Where a network starts: nothing, a backbone's published weights, or a checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sightline import catalogue, checkpoint
+from sightline import catalogue, checkpoint, skeletons
 from sightline.errors import SightlineError, UsageError, WeightsError
 from sightline.files import file_sum
 from sightline.nets import weights
 from sightline.nets.reading import read_state
 from sightline.predict import embedded
+from sightline.skeletons import PERSON, Skeleton
 from sightline.train.recipes import Recipe, is_checkpoint
-from sightline.train.setup import Say
+from sightline.train.setup import Say, skeleton_of
 
 
-def begin(recipe: Recipe, classes: tuple[str, ...], say: Say) -> Any:
+def begin(
+    recipe: Recipe, classes: tuple[str, ...], say: Say, skeleton: Skeleton | None = None
+) -> Any:
     """A detector for `classes` with the weights that the recipe starts from; says what was done.
+
+    One of keypoints finds those of `skeleton`: give the data set's.
 
     `recipe.start` is None, "embedded", a checkpoint, a model with embedded weights, a file of a
     backbone in a published layout, or the name of published weights, which alone may be fetched. A
-    checkpoint of other classes gives all but the parts whose shape depends on the classes, one of
-    another model its encoder, if the backbones are the same. Raises WeightsError and UsageError.
+    checkpoint of other classes or keypoints gives all but the parts whose shape depends on these,
+    one of another model its encoder, if the backbones are the same. Raises WeightsError and
+    UsageError.
     """
     torch.manual_seed(recipe.seed)
-    detector: Any = catalogue.build(recipe.model, classes)
+    detector: Any = catalogue.build(recipe.model, classes, skeleton)
     if recipe.start is None:
         say("start: random weights")
         return detector
@@ -102,21 +109,28 @@ def _load_backbone(detector: Any, path: Path) -> None:
 
 
 def _carry(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) -> None:
-    """Load a checkpoint; where its classes are others, all but what depends on the classes."""
+    """Load a checkpoint, but what depends on its classes or keypoints where these are others."""
     name = saved.manifest.get("model")
     if name != catalogue.resolve(model):
         _carry_encoder(detector, saved, model, say)
         return
-    if saved.classes == tuple(detector.classes):
-        checkpoint.load_into(detector, saved)
-        say(f"start: {saved.path}, same classes")
-        return
-    reset = _of_classes(detector, model)
+    bones = skeleton_of(detector)
+    before = saved.skeleton or PERSON  # checkpoints without a skeleton were of COCO's person
+    reset: list[str] = []
+    others: list[str] = []
+    if saved.classes != tuple(detector.classes):
+        reset += _resized(detector, model, _named(len(detector.classes) + 1), bones)
+        others.append(f"its {len(saved.classes)} classes are not these {len(detector.classes)}")
+    if bones is not None and before.points != bones.points:
+        more = skeletons.skeleton(_named(len(bones.points) + 1), ())
+        reset += _resized(detector, model, detector.classes, more)
+        others.append(f"its {len(before.points)} keypoints are not these {len(bones.points)}")
     checkpoint.load_into(detector, saved, ignore=reset)
-    say(
-        f"start: {saved.path}; its {len(saved.classes)} classes are not these "
-        f"{len(detector.classes)}, so the class outputs begin anew: {', '.join(reset)}"
-    )
+    if reset:
+        changes = f"{' and '.join(others)}, so their outputs begin anew: {', '.join(reset)}"
+        say(f"start: {saved.path}; {changes}")
+    else:
+        say(f"start: {saved.path}, same classes{'' if bones is None else ', same keypoints'}")
 
 
 def _carry_encoder(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) -> None:
@@ -136,9 +150,14 @@ def _carry_encoder(detector: Any, saved: checkpoint.Checkpoint, model: str, say:
     say(f"start: {saved.path}, a {saved.manifest.get('model')}: {other}")
 
 
-def _of_classes(detector: Any, model: str) -> list[str]:
-    """The entries whose shape changes when there is one class more."""
-    more = tuple(f"{i}" for i in range(len(detector.classes) + 1))
+def _named(count: int) -> tuple[str, ...]:
+    return tuple(f"{number}" for number in range(count))
+
+
+def _resized(
+    detector: Any, model: str, classes: Sequence[str], skeleton: Skeleton | None
+) -> list[str]:
+    """The entries of a detector that have another shape for these classes and keypoints."""
     own: dict[str, Tensor] = detector.state_dict()
-    other: dict[str, Tensor] = catalogue.build(model, more).state_dict()  # type: ignore[attr-defined]
+    other: dict[str, Tensor] = catalogue.build(model, classes, skeleton).state_dict()  # type: ignore[attr-defined]
     return [key for key in own if own[key].shape != other[key].shape]

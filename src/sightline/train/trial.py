@@ -16,8 +16,10 @@ from sightline.train.weighting import class_weights, weigh
 def trial(detector: Any, dataset: Dataset, recipe: Recipe) -> Iterator[Stepper]:
     """A stepper on a copy of `detector`, on the recipe's device, set up as a run would be.
 
+    Raises DatasetError for data that a run would refuse.
     Weights of `detector`, random generators and threads are as before afterwards, to the bit.
     """
+    setup.check_data(detector, dataset, None, lambda line: None)
     tensors, facts = state.pack_random()
     try:
         with setup.machine(recipe):

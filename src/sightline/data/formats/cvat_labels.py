@@ -7,9 +7,9 @@ from xml.sax.saxutils import quoteattr
 
 from sightline.data.checks import Checks
 from sightline.data.records import Skeleton
-from sightline.data.skeletons import skeleton
 from sightline.data.xml import Node, XmlLimits, parse_xml
 from sightline.errors import AnnotationError
+from sightline.skeletons import skeleton
 
 SVG_LIMITS = XmlLimits(depth=10, elements=20_000, size=1 << 20)
 
