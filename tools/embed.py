@@ -141,23 +141,27 @@ def main() -> None:
     size = (HOME / f"{name}.safetensors").stat().st_size
     recipe = recipes[best]
     more = [path.name.replace("_val", "_train") for path in given.more_labels]
-    card = (CARDS / f"{name}.md").read_text().format(
-        model=name,
-        parameters=sum(v.numel() for v in state.values() if v.is_floating_point()) / 1e6,
-        megabytes=size / 1e6,
-        longer=manifest["preparation"]["longer"],
-        val=len(val),
-        train=len(train),
-        columns=" | ".join(keys),
-        rule="---|" * (len(keys) - 1) + "---",
-        rows="\n".join(lines),
-        command=command(recipe, more),
-        batch=recipe["batch"],
-        learning_rate=recipe["learning_rate"],
-        minutes=recipe["minutes"],
-        steps=training["step"],
-        seen=round(training["step"] * recipe["batch"] / 1000),
-        note=given.note,
+    card = (
+        (CARDS / f"{name}.md")
+        .read_text()
+        .format(
+            model=name,
+            parameters=sum(v.numel() for v in state.values() if v.is_floating_point()) / 1e6,
+            megabytes=size / 1e6,
+            longer=manifest["preparation"]["longer"],
+            val=len(val),
+            train=len(train),
+            columns=" | ".join(keys),
+            rule="---|" * (len(keys) - 1) + "---",
+            rows="\n".join(lines),
+            command=command(recipe, more),
+            batch=recipe["batch"],
+            learning_rate=recipe["learning_rate"],
+            minutes=recipe["minutes"],
+            steps=training["step"],
+            seen=round(training["step"] * recipe["batch"] / 1000),
+            note=given.note,
+        )
     )
     (HOME / f"{name}.md").write_text(card)
     print(card)

@@ -3,8 +3,9 @@
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import cast, get_args, get_type_hints
 
 from sightline.errors import UsageError
 from sightline.pipeline import Detector
@@ -14,6 +15,9 @@ Builder = Callable[..., Detector]
 """`builder(classes)` gives the detector with freshly initialised weights; `builder(classes,
 skeleton)` one of keypoints, where the method finds them.
 """
+
+NONE: Mapping[str, str] = MappingProxyType({})
+"""No option set."""
 
 MODELS: dict[str, str] = {
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
@@ -70,12 +74,30 @@ def finds_keypoints(name: str) -> bool:
     return "skeleton" in inspect.signature(builder(name)).parameters
 
 
-def build(name: str, classes: Sequence[str], skeleton: Skeleton | None = None) -> Detector:
+def options_of(name: str) -> dict[str, tuple[str, ...]]:
+    """The switches of a model's builder, and what each can be; the usual choice comes first."""
+    make = builder(name)
+    hints = get_type_hints(make)
+    answer = {}
+    for key, parameter in inspect.signature(make).parameters.items():
+        if key not in ("classes", "skeleton"):
+            usual = parameter.default
+            choices = [usual, *(one for one in get_args(hints[key]) if one != usual)]
+            answer[key] = tuple(choices)
+    return answer
+
+
+def build(
+    name: str,
+    classes: Sequence[str],
+    skeleton: Skeleton | None = None,
+    options: Mapping[str, str] = NONE,
+) -> Detector:
     """A new detector for `classes`, with random weights.
 
     `skeleton` says which keypoints it is to find, where the model finds any: COCO's 17 of a person
-    where none is given. Other models have no use for it. Raises UsageError for an unknown name, for
-    no class, and for a class named twice.
+    where none is given. Other models have no use for it. `options` sets switches of `options_of`.
+    Raises UsageError for an unknown name or option, for no class, and for a class named twice.
     """
     make = builder(name)
     names = [str(item) for item in classes]
@@ -84,6 +106,18 @@ def build(name: str, classes: Sequence[str], skeleton: Skeleton | None = None) -
     twice = sorted({item for item in names if names.count(item) > 1})
     if twice:
         raise UsageError(f"classes named twice: {', '.join(twice)}", code="usage.duplicate_class")
-    if skeleton is not None and finds_keypoints(name):
-        return make(names, skeleton)
-    return make(names)
+    check_options(name, options)
+    bones = {} if skeleton is None or not finds_keypoints(name) else {"skeleton": skeleton}
+    return make(names, **bones, **options)
+
+
+def check_options(name: str, options: Mapping[str, str]) -> None:
+    """UsageError (`usage.option`) for a switch that a model does not have, or a wrong choice."""
+    known = options_of(name)
+    for key, value in options.items():
+        if value not in known.get(key, ()):
+            hint = "; ".join(f"{k}: {' or '.join(v)}" for k, v in known.items())
+            message = f"{key} of {resolve(name)} cannot be {value!r}"
+            if key not in known:
+                message = f"{resolve(name)} has no option {key!r}"
+            raise UsageError(message, code="usage.option", hint=hint or "it has none")

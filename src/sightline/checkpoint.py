@@ -1,9 +1,9 @@
 """Our own checkpoints: NAME.safetensors (the tensors) beside NAME.json (the manifest).
 
-The manifest says what the tensors are (format, model, classes, skeleton, category_ids, preparation,
-figures, training, licence) and holds their SHA-256: a pair that does not belong together is
-refused. It holds its own, too (`manifest_sha256`, over its JSON with sorted keys, no spaces and
-without that key); manifests from before there was one are read without.
+The manifest says what the tensors are (format, model, classes, skeleton, options, category_ids,
+preparation, figures, training, licence) and holds their SHA-256: a pair that does not belong
+together is refused. It holds its own, too (`manifest_sha256`, over its JSON with sorted keys, no
+spaces and without that key); manifests from before there was one are read without.
 
 A pair is replaced in one step all the same: the tensors wait under a name made from their sum, then
 the manifest is renamed (from here on the new checkpoint counts), then the tensors. A reader that

@@ -197,7 +197,7 @@ def assemble(
         raise WeightsError(
             "the manifest names no classes", code="weights.class_count", path=stored.path
         )
-    detector = catalogue.build(name, stored.classes, stored.skeleton)
+    detector = catalogue.build(name, stored.classes, stored.skeleton, _options(stored))
     module = cast(nn.Module, detector)
     checkpoint.load_into(module, stored)
     _restore_preparation(detector, stored)
@@ -212,6 +212,15 @@ def assemble(
         # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
         detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
     return Model(detector, name, score, device, dict(stored.manifest))
+
+
+def _options(stored: checkpoint.Checkpoint) -> dict[str, str]:
+    """The switches that a checkpoint's model was built with, where they were not the usual ones."""
+    found = stored.manifest.get("options") or {}
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        message = "the manifest's options are not names and choices"
+        raise WeightsError(message, code="weights.format", path=stored.path)
+    return dict(found)
 
 
 def _restore_preparation(detector: Detector, stored: checkpoint.Checkpoint) -> None:

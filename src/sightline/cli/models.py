@@ -21,6 +21,8 @@ def models(
     for row in rows:
         also = f" (also: {', '.join(row['aliases'])})" if row["aliases"] else ""
         print(f"{row['name']:<{width}}  {row['weights']}{also}")
+        for key, choices in row["options"].items():
+            print(f"{'':<{width}}  --set \"options={{'{key}': '…'}}\": {' or '.join(choices)}")
         if row["figures"]:
             shown = ", ".join(f"{key} {value:.3f}" for key, value in row["figures"].items())
             print(f"{'':<{width}}  {len(row['classes'])} classes; {shown}")
@@ -43,7 +45,8 @@ def _state(name: str) -> dict[str, Any]:
         state = "published weights, fetched when you name them"
     elif path is not None:
         state = "ready: weights in the package"
-    return {"name": name, "aliases": aliases, "weights": state, **_card(path)}
+    options = catalogue.options_of(name) if name in catalogue.MODELS else {}
+    return {"name": name, "aliases": aliases, "weights": state, "options": options, **_card(path)}
 
 
 def _card(path: Path | None) -> dict[str, Any]:

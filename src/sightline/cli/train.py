@@ -114,7 +114,7 @@ def train(
     with processes.together(device_of(chosen).type == "cuda", worker_timeout):
         saved = resume and any((out / one).exists() for one in (state.NAME, state.PREVIOUS))
         detector = (
-            catalogue.build(chosen.model, dataset.classes, dataset.skeleton)
+            catalogue.build(chosen.model, dataset.classes, dataset.skeleton, dict(chosen.options))
             if saved
             else begin(chosen, dataset.classes, say, dataset.skeleton)
         )

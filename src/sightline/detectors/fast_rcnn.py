@@ -31,6 +31,10 @@ WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 """What offsets are multiplied with, so that they have about unit variance (R-CNN's code)."""
 
 
+Pooling = Literal["align", "pool"]
+"""RoIAlign or RoIPool."""
+
+
 @dataclass(frozen=True)
 class RegionPooling:
     """From maps and regions to `size` bins each, by RoIAlign or RoIPool.
@@ -41,7 +45,7 @@ class RegionPooling:
     """
 
     size: tuple[int, int] = (7, 7)
-    method: Literal["align", "pool"] = "align"
+    method: Pooling = "align"
     sampling: int = 2
     aligned: bool = False
     levels: int = 4

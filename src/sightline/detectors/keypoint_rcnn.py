@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.detectors.fast_rcnn import RegionPooling
+from sightline.detectors.fast_rcnn import Pooling, RegionPooling
 from sightline.detectors.faster_rcnn import (
     FasterRCNN,
     faster_rcnn_mobilenet_v2,
@@ -136,14 +136,18 @@ class KeypointRCNN(MaskRCNN):
         return self.branch.skeleton
 
 
-def keypoint_rcnn_resnet50_fpn(classes: Sequence[str], skeleton: Skeleton = PERSON) -> KeypointRCNN:
+def keypoint_rcnn_resnet50_fpn(
+    classes: Sequence[str], skeleton: Skeleton = PERSON, pooling: Pooling = "align"
+) -> KeypointRCNN:
     """The published network: Faster R-CNN on ResNet-50 and eight convolutions of 512 channels."""
-    head = KeypointHead(256, len(skeleton.points), RegionPooling(size=(14, 14)))
-    return KeypointRCNN(faster_rcnn_resnet50_fpn(classes), head, skeleton)
+    head = KeypointHead(256, len(skeleton.points), RegionPooling(size=(14, 14), method=pooling))
+    return KeypointRCNN(faster_rcnn_resnet50_fpn(classes, pooling), head, skeleton)
 
 
-def keypoint_rcnn_mobilenet_v2(classes: Sequence[str], skeleton: Skeleton = PERSON) -> KeypointRCNN:
+def keypoint_rcnn_mobilenet_v2(
+    classes: Sequence[str], skeleton: Skeleton = PERSON, pooling: Pooling = "align"
+) -> KeypointRCNN:
     """The light one, for CPUs: four convolutions of 96 channels, true to the half pixel."""
-    pooling = RegionPooling(size=(14, 14), aligned=True, levels=3)
-    head = KeypointHead(96, len(skeleton.points), pooling, hidden=96, depth=4)
-    return KeypointRCNN(faster_rcnn_mobilenet_v2(classes), head, skeleton)
+    cells = RegionPooling(size=(14, 14), method=pooling, aligned=True, levels=3)
+    head = KeypointHead(96, len(skeleton.points), cells, hidden=96, depth=4)
+    return KeypointRCNN(faster_rcnn_mobilenet_v2(classes, pooling), head, skeleton)

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.detectors.fast_rcnn import RegionCriterion, RegionPooling
+from sightline.detectors.fast_rcnn import Pooling, RegionCriterion, RegionPooling
 from sightline.detectors.faster_rcnn import (
     FasterRCNN,
     faster_rcnn_mobilenet_v2,
@@ -246,18 +246,18 @@ class MaskRCNN(nn.Module):
         return {**losses, **self.branch.loss(batch, features, regions, owner, targets)}
 
 
-def mask_rcnn_resnet50_fpn(classes: Sequence[str]) -> MaskRCNN:
+def mask_rcnn_resnet50_fpn(classes: Sequence[str], pooling: Pooling = "align") -> MaskRCNN:
     """The published network: Faster R-CNN on ResNet-50 and four convolutions of 256 channels."""
-    head = MaskHead(256, len(classes), RegionPooling(size=(14, 14)))
-    return MaskRCNN(faster_rcnn_resnet50_fpn(classes), MaskBranch(head, published=True))
+    head = MaskHead(256, len(classes), RegionPooling(size=(14, 14), method=pooling))
+    return MaskRCNN(faster_rcnn_resnet50_fpn(classes, pooling), MaskBranch(head, published=True))
 
 
-def mask_rcnn_mobilenet_v2(classes: Sequence[str]) -> MaskRCNN:
+def mask_rcnn_mobilenet_v2(classes: Sequence[str], pooling: Pooling = "align") -> MaskRCNN:
     """The light one, for CPUs: two convolutions of 96 channels, true to the half pixel.
 
     All classes share one map, which is nearly as good (section 4.1) and lets the classes of which a
     data set has few masks learn from the others.
     """
-    pooling = RegionPooling(size=(14, 14), aligned=True, levels=3)
-    head = MaskHead(96, 1, pooling, hidden=96, depth=2)
-    return MaskRCNN(faster_rcnn_mobilenet_v2(classes), MaskBranch(head))
+    cells = RegionPooling(size=(14, 14), method=pooling, aligned=True, levels=3)
+    head = MaskHead(96, 1, cells, hidden=96, depth=2)
+    return MaskRCNN(faster_rcnn_mobilenet_v2(classes, pooling), MaskBranch(head))

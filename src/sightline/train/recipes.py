@@ -17,6 +17,7 @@ from sightline.errors import SightlineError, UsageError
 class Recipe:
     """Everything that decides how a network is trained.
 
+    Model: `options` are pairs (name, choice), switches of the model's builder.
     Length: exactly one of `epochs`, `steps` and `minutes` (of training; evaluations come on top).
     Start: `start` is "embedded", a checkpoint, a file of published backbone weights, or None.
     Steps: `optimizer` "adamw" or "sgd" (with Nesterov `momentum`); the backbone learns at
@@ -38,6 +39,7 @@ class Recipe:
     """
 
     model: str
+    options: tuple[tuple[str, str], ...] = ()
     start: str | None = "embedded"
     epochs: float | None = None
     steps: int | None = None

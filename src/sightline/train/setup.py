@@ -229,6 +229,7 @@ def manifest(detector: Any, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
         "model": recipe.model,
         "classes": list(detector.classes),
         **({} if bones is None else {"skeleton": bones.to_json()}),
+        **({"options": dict(recipe.options)} if recipe.options else {}),
         "category_ids": list(dataset.category_ids),
         "preparation": dataclasses.asdict(preparation),
         "training": {

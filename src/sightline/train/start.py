@@ -32,7 +32,7 @@ def begin(
     UsageError.
     """
     torch.manual_seed(recipe.seed)
-    detector: Any = catalogue.build(recipe.model, classes, skeleton)
+    detector: Any = catalogue.build(recipe.model, classes, skeleton, dict(recipe.options))
     if recipe.start is None:
         say("start: random weights")
         return detector
@@ -42,7 +42,7 @@ def begin(
         return detector
     path = _path_of(recipe)
     if is_checkpoint(str(path)):
-        _carry(detector, checkpoint.read(path), recipe.model, say)
+        _carry(detector, checkpoint.read(path), recipe, say)
     else:
         _load_backbone(detector, path)
         say(f"start: backbone from {path}, the rest random")
@@ -108,22 +108,28 @@ def _load_backbone(detector: Any, path: Path) -> None:
     ) from fault
 
 
-def _carry(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) -> None:
+def _carry(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say) -> None:
     """Load a checkpoint, but what depends on its classes or keypoints where these are others."""
     name = saved.manifest.get("model")
-    if name != catalogue.resolve(model):
-        _carry_encoder(detector, saved, model, say)
+    if name != catalogue.resolve(recipe.model):
+        _carry_encoder(detector, saved, recipe.model, say)
         return
+    before_options = saved.manifest.get("options") or {}
+    if before_options != dict(recipe.options):
+        say(
+            f"its options were {before_options or 'the usual ones'}, here they are "
+            f"{dict(recipe.options) or 'the usual ones'}"
+        )
     bones = skeleton_of(detector)
     before = saved.skeleton or PERSON  # checkpoints without a skeleton were of COCO's person
     reset: list[str] = []
     others: list[str] = []
     if saved.classes != tuple(detector.classes):
-        reset += _resized(detector, model, _named(len(detector.classes) + 1), bones)
+        reset += _resized(detector, recipe, _named(len(detector.classes) + 1), bones)
         others.append(f"its {len(saved.classes)} classes are not these {len(detector.classes)}")
     if bones is not None and before.points != bones.points:
         more = skeletons.skeleton(_named(len(bones.points) + 1), ())
-        reset += _resized(detector, model, detector.classes, more)
+        reset += _resized(detector, recipe, detector.classes, more)
         others.append(f"its {len(before.points)} keypoints are not these {len(bones.points)}")
     checkpoint.load_into(detector, saved, ignore=reset)
     if reset:
@@ -155,9 +161,10 @@ def _named(count: int) -> tuple[str, ...]:
 
 
 def _resized(
-    detector: Any, model: str, classes: Sequence[str], skeleton: Skeleton | None
+    detector: Any, recipe: Recipe, classes: Sequence[str], skeleton: Skeleton | None
 ) -> list[str]:
     """The entries of a detector that have another shape for these classes and keypoints."""
     own: dict[str, Tensor] = detector.state_dict()
-    other: dict[str, Tensor] = catalogue.build(model, classes, skeleton).state_dict()  # type: ignore[attr-defined]
+    model: Any = catalogue.build(recipe.model, classes, skeleton, dict(recipe.options))
+    other: dict[str, Tensor] = model.state_dict()
     return [key for key in own if own[key].shape != other[key].shape]
