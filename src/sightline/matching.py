@@ -13,22 +13,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline import boxes as bx
+from sightline.ops import iou_match
 from sightline.types import Regions, Targets
 
-BACKGROUND = -1
-IGNORED = -2
+BACKGROUND, IGNORED = iou_match.BACKGROUND, iou_match.IGNORED
 
 
 def _ignore_crowds(
     matched: Tensor, regions: Tensor, targets: Targets, rows: Tensor
 ) -> Int[Tensor, "R"]:
     """Translate rows of the plain objects to rows of all, and set aside what crowds cover."""
+    if len(rows) == len(targets):
+        return matched
     if len(rows):
         matched = torch.where(matched >= 0, rows[matched.clamp(min=0)], matched)
-    if bool(targets.crowd.any()):
-        inside = bx.coverage(regions, targets.boxes[targets.crowd]).amax(dim=1) > 0.5
-        matched = torch.where((matched < 0) & inside, IGNORED, matched)
-    return matched
+    inside = iou_match.covered(regions, targets.boxes[targets.crowd], 0.5)
+    return torch.where((matched < 0) & inside, IGNORED, matched)
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,11 @@ class IouMatcher:
     ) -> Int[Tensor, "R"]:
         """The object of each region of one image."""
         rows = (~targets.crowd).nonzero()[:, 0]
-        if len(rows) == 0:
-            matched = torch.full((len(regions),), BACKGROUND, device=regions.device)
-            return _ignore_crowds(matched, regions, targets, rows)
-        overlap = bx.iou(regions, targets.boxes[rows])
-        best, matched = overlap.max(dim=1)
-        answer = torch.where(best >= self.positive, matched, IGNORED)
-        answer = torch.where(best < self.negative, BACKGROUND, answer)
-        if self.best_too:
-            top = overlap.amax(dim=0)
-            is_best = ((overlap == top) & (top > 0)).any(dim=1)
-            answer = torch.where(is_best, matched, answer)
-        return _ignore_crowds(answer, regions, targets, rows)
+        objects = targets.boxes[rows]
+        matched = iou_match.match_by_iou(
+            regions, objects, self.positive, self.negative, self.best_too
+        )
+        return _ignore_crowds(matched, regions, targets, rows)
 
 
 @dataclass(frozen=True)
