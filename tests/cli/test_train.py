@@ -228,3 +228,15 @@ def test_a_bare_backbone_learns_at_a_higher_rate(yolo: Path, tmp_path: Path) -> 
     )
     recipe = json.loads((tmp_path / "own" / "repro.json").read_text())["recipe"]
     assert recipe["learning_rate"] == 1e-4
+
+
+def test_a_recipe_says_which_model(yolo: Path) -> None:
+    """Unless one is named beside it; without either it is the default's."""
+    from sightline.cli.task import choose_recipe
+    from sightline.data import open_dataset
+
+    data = open_dataset(yolo, "train")
+    assert choose_recipe(None, "mask_rcnn_mobilenet_v2", data, []).model == "mask_rcnn_mobilenet_v2"
+    other = choose_recipe("faster_rcnn", "mask_rcnn_mobilenet_v2", data, ["batch=3"])
+    assert (other.model, other.batch) == ("faster_rcnn_mobilenet_v2", 3)
+    assert choose_recipe(None, None, data, []).model == "retinanet_mobilenet_v2"

@@ -31,7 +31,7 @@ def lr_find(
     out: Annotated[
         Path, typer.Option(help="Folder for the plot, the table and the figures.")
     ] = Path("lr-find"),
-    model: Model = "retinanet",
+    model: Model = None,
     recipe: RecipeName = None,
     lowest: Annotated[float, typer.Option("--from", help="Rate to begin with.")] = 1e-6,
     highest: Annotated[float, typer.Option("--to", help="Rate to end with.")] = 1.0,
@@ -51,7 +51,7 @@ def lr_find(
 
     Give the same options as to `sightline train`; the answer goes into --set learning_rate=….
     """
-    from sightline import catalogue, processes
+    from sightline import processes
     from sightline.memory import keep_freed_memory
     from sightline.progress import bar
     from sightline.train.rate_finder import find_rate, write
@@ -60,14 +60,13 @@ def lr_find(
     keep_freed_memory()
     processes.check_alone("lr-find")
     dataset, _ = open_data(data, split, False, on_bad, more=more_labels or [])
-    name = catalogue.resolve(model)
     plain = {"batch": batch, "seed": seed, "device": device, "threads": threads}
     given = [f"{key}={value!r}" for key, value in plain.items() if value is not None]
     if start is not None:
         given.append(f"start={None if start == 'none' else start!r}")
     if size is not None:
         given.append(f"sizes=((1.0, {size}),)")
-    chosen = choose_recipe(name, recipe, dataset, [*given, *(settings or [])])
+    chosen = choose_recipe(model, recipe, dataset, [*given, *(settings or [])])
     detector = begin(
         chosen, dataset.classes, lambda line: print(line, file=sys.stderr), dataset.skeleton
     )

@@ -48,7 +48,6 @@ def recorded(context: typer.Context, repro: Path) -> dict[str, Any]:
 
 def asked(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
     """What the options, or a record to repeat, ask for."""
-    from sightline import catalogue
     from sightline.errors import UsageError
     from sightline.train import repeat
 
@@ -78,9 +77,7 @@ def asked(options: dict[str, Any], before: dict[str, Any] | None) -> Task:
     )
     said["more"] = [str(file.absolute()) for file in more]
     settings = [*given, *(options["settings"] or [])]
-    recipe = choose_recipe(
-        catalogue.resolve(options["model"]), options["recipe"], dataset, settings
-    )
+    recipe = choose_recipe(options["model"], options["recipe"], dataset, settings)
     return dataset, validation, recipe, {"path": str(data), **said}
 
 
@@ -104,14 +101,19 @@ class _None:
 _NONE = _None()
 
 
-def choose_recipe(model: str, name: str | None, dataset: Dataset, settings: list[str]) -> Recipe:
+def choose_recipe(
+    model: str | None, name: str | None, dataset: Dataset, settings: list[str]
+) -> Recipe:
     """The recipe named, or the default for these data, with the settings given."""
+    from sightline import catalogue
     from sightline.predict import embedded
     from sightline.train import recipes
     from sightline.train.settings import changed
 
     if name is not None:
-        return changed(recipes.named(name), [f"model={model!r}", *settings])
+        own = [] if model is None else [f"model={catalogue.resolve(model)!r}"]
+        return changed(recipes.named(name), [*own, *settings])
+    model = catalogue.resolve(model or "retinanet")
     origin = "embedded" if embedded(model) is not None else None
     asked = changed(recipes.default_for(model, dataset, origin), settings)
     return changed(recipes.default_for(model, dataset, asked.start), settings)

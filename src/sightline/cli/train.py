@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 RecipeName = Annotated[
     str | None, typer.Option(help="Recipe of the package; without it, fine-tuning.")
 ]
-Model = Annotated[str, typer.Option(help="Model of the catalogue.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="Model of the catalogue.", show_default="that of the recipe, else retinanet"),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 Start = Annotated[
     str | None, typer.Option(help="Weights to start from: a file, embedded, or none.")
@@ -44,7 +47,7 @@ def train(
     data: DataOrNone = None,
     source_format: From = None,
     more_labels: MoreLabels = None,
-    model: Model = "retinanet",
+    model: Model = None,
     recipe: RecipeName = None,
     epochs: Annotated[float | None, typer.Option(help="Length: passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length: batches.")] = None,
