@@ -59,8 +59,9 @@ def main() -> None:
         found = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
         ratio = found["definition"] / found["ours"]
         print(
-            f"{len(regions):,} anchors × {count:2} objects  definition {found['definition']:8.1f} ms"
-            f"  ours {found['ours']:6.2f} ms  {ratio:6.1f}×",
+            f"{len(regions):,} anchors × {count:2} objects"
+            f"  definition {found['definition']:8.1f} ms  ours {found['ours']:6.2f} ms"
+            f"  {ratio:6.1f}×",
             flush=True,
         )
 

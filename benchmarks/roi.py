@@ -1,11 +1,12 @@
 """RoIAlign and RoIPool against torchvision where it is installed, and against grid_sample.
 
-    python benchmarks/roi.py [--threads 2] [--regions 1000]
+    python benchmarks/roi.py [--threads 2] [--regions 1000] [--cpu-time]
 
 1,000 regions of a 256 × 50 × 68 map (stride 16, 800 × 1,088 pixels), 7 × 7 bins of 2 × 2
-points. Each row interleaves the peers with ours and prints medians of the wall time and the peer's
-time divided by ours. The published times of torchvision's op for these shapes on a two-core
-AVX-512 machine are 205 ms forward and 660 ms backward, 136 ms for RoIPool.
+points. Each row interleaves the peers with ours and prints medians of the wall time (`--cpu-time`:
+of the process's own seconds, for a machine that others use) and the peer's time divided by ours.
+The published times of torchvision's op for these shapes on a two-core AVX-512 machine are 205 ms
+forward and 660 ms backward, 136 ms for RoIPool.
 """
 
 import argparse
@@ -27,6 +28,9 @@ except ImportError:
     torchvision = None
 
 SIZE, SCALE = (7, 7), 1 / 16
+
+Timing = tuple[int, Callable[[], float]]
+"""How many rounds, and by which clock."""
 
 
 def regions(count: int, seed: int = 0) -> Tensor:
@@ -55,19 +59,37 @@ def sampled(features: Tensor, boxes: Tensor) -> Tensor:
     return F.avg_pool2d(read, 2).transpose(0, 1)
 
 
-def row(title: str, calls: dict[str, Callable[[], object]], rounds: int) -> None:
+def row(title: str, calls: dict[str, Callable[[], object]], timing: Timing) -> None:
     times: dict[str, list[float]] = {name: [] for name in calls}
+    rounds, clock = timing
     for call in calls.values():
         call()
     for _ in range(rounds):
         for name, call in calls.items():
-            began = time.perf_counter()
+            began = clock()
             call()
-            times[name].append(time.perf_counter() - began)
+            times[name].append(clock() - began)
     found = {name: 1e3 * float(np.median(values)) for name, values in times.items()}
     ours = found.pop("ours")
     peers = "".join(f"  {name} {ms:7.1f} ms {ms / ours:5.1f}×" for name, ms in found.items())
     print(f"{title:34s} ours {ours:6.1f} ms{peers}", flush=True)
+
+
+def pooling(
+    pools: dict[str, Callable[[Tensor], Tensor]], maps: dict[str, Tensor], timing: Timing
+) -> None:
+    """RoIPool to detect, to learn (where each maximum lay is kept), and backward."""
+    learnt = {name: maps[name].clone().requires_grad_() for name in pools}
+    row("RoIPool", {k: lambda f=f, x=maps[k]: f(x) for k, f in pools.items()}, timing)
+    row("RoIPool, to learn", {k: lambda f=f, x=learnt[k]: f(x) for k, f in pools.items()}, timing)
+    back = {}
+    for name, pool in pools.items():
+        y = pool(learnt[name])
+        g = torch.ones_like(y)
+        back[name] = lambda y=y, x=learnt[name], g=g: torch.autograd.grad(
+            y, x, g, retain_graph=True
+        )
+    row("RoIPool, backward", back, timing)
 
 
 def main() -> None:
@@ -75,9 +97,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--regions", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--cpu-time", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
+    timing = asked.rounds, time.process_time if asked.cpu_time else time.perf_counter
     boxes, image = regions(asked.regions), torch.zeros(asked.regions, dtype=torch.int64)
     packed = torch.cat([image[:, None].float(), boxes], dim=1)
     plain = torch.randn(1, 256, 50, 68, generator=torch.Generator().manual_seed(0))
@@ -92,7 +116,7 @@ def main() -> None:
             calls["torchvision"] = lambda x=features: torchvision.ops.roi_align(
                 x, packed, SIZE, SCALE, 2, False
             )
-        row(f"RoIAlign, {layout}", calls, asked.rounds)
+        row(f"RoIAlign, {layout}", calls, timing)
     outer = torch.randn(asked.regions, 256, *SIZE)
     nets: dict[str, Callable[[Tensor], Tensor]] = {
         "ours": lambda x: roi_align(x, boxes, image, SIZE, SCALE),
@@ -106,11 +130,13 @@ def main() -> None:
         y = net(x)
         g = outer.contiguous(memory_format=torch.channels_last) if name == "ours" else outer
         back[name] = lambda y=y, x=x, g=g: torch.autograd.grad(y, x, g, retain_graph=True)
-    row("RoIAlign, backward", back, asked.rounds)
-    calls = {"ours": lambda: roi_pool(last, boxes, image, SIZE, SCALE)}
+    row("RoIAlign, backward", back, timing)
+    pools: dict[str, Callable[[Tensor], Tensor]] = {
+        "ours": lambda x: roi_pool(x, boxes, image, SIZE, SCALE)
+    }
     if torchvision is not None:
-        calls["torchvision"] = lambda: torchvision.ops.roi_pool(plain, packed, SIZE, SCALE)
-    row("RoIPool", calls, asked.rounds)
+        pools["torchvision"] = lambda x: torchvision.ops.roi_pool(x, packed, SIZE, SCALE)
+    pooling(pools, {"ours": last, "torchvision": plain}, timing)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ def test_other_precisions_and_layouts() -> None:
 def test_crowds_through_the_matcher() -> None:
     """Rows are those of all objects, and what a crowd covers by more than half is set aside."""
     regions, boxes = anchors(), objects(12, 5, False)
+    boxes[3] = torch.tensor([20.0, 30, 300, 200])
     crowd = torch.arange(12) % 3 == 0
     goal = Targets(boxes, torch.zeros(12, dtype=torch.int64), crowd)
     matched = IouMatcher(0.7, 0.3)(regions, torch.zeros(len(regions), dtype=torch.int64), goal)

@@ -1,4 +1,4 @@
-"""RoIPool over channels that lie side by side: maxima along x, then along y.
+"""RoIPool over channels that lie side by side: maxima over four cells of a bin at a time.
 
 Where a gradient will be asked for, the place of each maximum is kept; backward then is one addition
 a bin and channel, each thread with channels of its own.
@@ -30,55 +30,93 @@ def _edges(first: int, last: int, cells: int, out: Array) -> None:
 
 
 @compiled
-def _greatest(maps: Array, start: int, best: Array, out: Array) -> None:
-    """out = max(best, a cell's values); what is not a number stays.
+def _greatest(maps: Array, cells: Array, k: int, best: Array, out: Array) -> None:
+    """out = max(best, the values of cells k … k + 3); what is not a number stays.
 
-    From one array into another, so that the compiler stores without asking whether to. The place is
-    unsigned: a signed one could count from the end, which would have to be looked out for.
+    Four at once, so that `best` is read and written a quarter as often; from one array into
+    another, so that the compiler stores without asking whether to. Places are unsigned: a signed
+    one could count from the end, which would have to be looked out for.
     """
-    a = np.uintp(start)
-    for c in range(np.uintp(out.size)):
-        out[c] = np.maximum(maps[a + c], best[c])
+    C = np.uintp(out.size)
+    p, q = np.uintp(cells[k]) * C, np.uintp(cells[k + 1]) * C
+    s, t = np.uintp(cells[k + 2]) * C, np.uintp(cells[k + 3]) * C
+    for c in range(C):
+        left = np.maximum(maps[p + c], maps[q + c])
+        right = np.maximum(maps[s + c], maps[t + c])
+        out[c] = np.maximum(np.maximum(left, right), best[c])
+
+
+@compiled
+def _better(value: Any, high: Any) -> bool:
+    """Greater, or the first that is not a number."""
+    return (not (value <= high)) & (high == high)  # noqa: PLR0124 - not NaN
 
 
 @compiled
 def _greatest_at(
-    maps: Array, start: int, cell: np.int32, best: Array, was: Array, out: Array, place: Array
+    maps: Array, cells: Array, k: int, best: Array, was: Array, out: Array, place: Array
 ) -> None:
-    """The same, and which cell it was."""
-    a = np.uintp(start)
-    for c in range(np.uintp(out.size)):
-        value, high = maps[a + c], best[c]
-        better = (not (value <= high)) & (high == high)  # noqa: PLR0124 - not NaN
-        out[c] = value if better else high
-        place[c] = cell if better else was[c]
+    """The same, and which cell it was, counted from the image's first one."""
+    C, base = np.uintp(out.size), cells[-1]
+    p, q = np.uintp(cells[k]) * C, np.uintp(cells[k + 1]) * C
+    s, t = np.uintp(cells[k + 2]) * C, np.uintp(cells[k + 3]) * C
+    first, second = np.int32(cells[k] - base), np.int32(cells[k + 1] - base)
+    third, fourth = np.int32(cells[k + 2] - base), np.int32(cells[k + 3] - base)
+    for c in range(C):
+        high, cell = best[c], was[c]
+        value = maps[p + c]
+        better = _better(value, high)
+        high, cell = value if better else high, first if better else cell
+        value = maps[q + c]
+        better = _better(value, high)
+        high, cell = value if better else high, second if better else cell
+        value = maps[s + c]
+        better = _better(value, high)
+        high, cell = value if better else high, third if better else cell
+        value = maps[t + c]
+        better = _better(value, high)
+        out[c], place[c] = value if better else high, fourth if better else cell
 
 
 @compiled
-def _bin(
-    maps: Array, base: int, W: int, rows: Array, columns: Array, best: Array, place: Array
-) -> int:
-    """The maxima over some rows and columns (first, one past the last), and their cells.
-
-    `best` and `place` are two buffers each, (2, C); the answer is which of them holds the end.
-    Without entries in `place`, cells are not asked for.
+def _cells(base: int, W: int, rows: Array, columns: Array, out: Array) -> int:
+    """The cells of a bin in reading order, and how many but the first; the last again and again,
+    to a multiple of four, which changes no maximum. The image's first cell is the last entry.
     """
-    C, now = best.shape[1], 0
-    asked = place.size > 0
-    start = (base + rows[0] * W + columns[0]) * C
-    best[0] = maps[start : start + C]
-    if asked:
-        place[0] = rows[0] * W + columns[0]
-    a, b = best[0], best[1]
+    n = 0
     for y in range(rows[0], rows[1]):
-        for x in range(columns[0] + (y == rows[0]), columns[1]):
-            cell = y * W + x
-            if asked:
-                was, then = place[now], place[1 - now]
-                _greatest_at(maps, (base + cell) * C, np.int32(cell), a, was, b, then)
-            else:
-                _greatest(maps, (base + cell) * C, a, b)
-            a, b, now = b, a, 1 - now
+        for x in range(columns[0], columns[1]):
+            out[n] = base + y * W + x
+            n += 1
+    last, most = out[n - 1], n - 1
+    for k in range(n, n + 3):
+        out[k] = last
+    out[-1] = base
+    return most
+
+
+@compiled
+def _bin(maps: Array, cells: Array, most: int, best: Array, place: Array, out: Array) -> int:
+    """The maxima over the first cell and `most` more go to `out`.
+
+    `best` and `place` are two buffers each, (2, C); the answer is which of `place` holds the cells
+    they come from. Without entries in `place`, cells are not asked for.
+    """
+    C, now = out.size, 0
+    start, asked = cells[0] * C, place.size > 0
+    a, b = maps[start : start + C], best[0]
+    if asked:
+        place[0] = cells[0] - cells[-1]
+    if most == 0:
+        out[:] = a
+    for k in range(1, most + 1, 4):
+        to = out if k + 4 > most else b
+        if asked:
+            _greatest_at(maps, cells, k, a, place[now], to, place[1 - now])
+            now = 1 - now
+        else:
+            _greatest(maps, cells, k, a, to)
+        a, b = to, best[1] if k % 8 == 1 else best[0]
     return now
 
 
@@ -100,8 +138,8 @@ def _forward(
     corners, image = where
     h, w = out.shape[1], out.shape[2]
     rows, columns = np.empty((h, 2), np.int64), np.empty((w, 2), np.int64)
-    best = np.empty((2, C), np.float32)
-    cells = np.empty((2, C if place.size else 0), np.int32)
+    cells, best = np.empty(H * W + 4, np.int64), np.empty((2, C), np.float32)
+    places = np.empty((2, C if place.size else 0), np.int32)
     for r in range(first, end):
         _edges(corners[r, 1], corners[r, 3], H, rows)
         _edges(corners[r, 0], corners[r, 2], W, columns)
@@ -113,10 +151,10 @@ def _forward(
                     if place.size:
                         place[r, i, j] = -1
                     continue
-                now = _bin(maps, base, W, rows[i], columns[j], best, cells)
-                out[r, i, j] = best[now]
+                most = _cells(base, W, rows[i], columns[j], cells)
+                now = _bin(maps, cells, most, best, places, out[r, i, j])
                 if place.size:
-                    place[r, i, j] = cells[now]
+                    place[r, i, j] = places[now]
 
 
 @compiled
