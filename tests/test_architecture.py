@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"types", "skeletons"},
     {"ops", "kernels"},
     {"boxes", "images", "preparation", "anchors", "matching", "suppress", "reasons", "pipeline"}
-    | {"masks"},
+    | {"masks", "bitmaps"},
     {"nets"},
     {"checkpoint"},
     {"detectors"},
@@ -35,11 +35,11 @@ FLOORS: list[set[str]] = [
 ]
 """Low to high; "sightline" itself, which imports on first use, may be imported for its version.
 
-boxes.py is arithmetic on tensors and imports nothing: ops and kernels may use it.
+boxes.py and bitmaps.py are arithmetic and import nothing: types, ops and kernels may use them.
 """
 
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
-GROUND = {"boxes"}
+GROUND = {"boxes", "bitmaps"}
 """Modules of a higher floor that import nothing of ours, so that lower ones may import them."""
 
 MAX_LINES, MAX_BODY, MAX_ARGUMENTS = 300, 50, 7

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from sightline import boxes as bx
 from sightline.errors import UsageError
+from sightline.masks import JoinedMasks
 from sightline.types import Detections, Size
 
 Find = Callable[[list[Tensor]], list[Detections]]
@@ -247,16 +248,15 @@ def _assemble(
 
 def _masks(
     found: Sequence[Detections], views: Sequence[View], size: Size, groups: list[list[int]]
-) -> Bool[Tensor, "N H W"]:
-    """Every group's masks, pasted where their views lie."""
+) -> JoinedMasks:
+    """Every group's masks, to be pasted where their views lie when somebody looks."""
     places = [(v, row) for v, answer in enumerate(found) for row in range(len(answer))]
-    pasted = torch.zeros(len(groups), *size, dtype=torch.bool)
-    for target, group in zip(pasted, groups, strict=True):
-        for v, row in (places[member] for member in group):
-            masks, (x1, y1, x2, y2) = found[v].masks, views[v]
-            assert masks is not None
-            target[y1:y2, x1:x2] |= masks[row]
-    return pasted
+    return JoinedMasks(
+        views=tuple(answer.masks for answer in found if answer.masks is not None),
+        corners=tuple((view[0], view[1]) for view in views),
+        parts=tuple(tuple(places[member] for member in group) for group in groups),
+        size=size,
+    )
 
 
 def _keypoints(

@@ -13,12 +13,14 @@ Letters: B images, R regions, K classes, N detections or objects, P keypoints, H
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sightline.bitmaps import Masks, polygons, run_lengths, to_text, window
+from sightline.errors import UsageError
 from sightline.skeletons import Skeleton
 
 Size = tuple[int, int]
@@ -125,38 +127,15 @@ class Scored:
         )
 
 
-@runtime_checkable
-class Masks(Protocol):
-    """N masks of (H, W) pixels: a boolean tensor (N, H, W), or what makes pixels one by one.
-
-    The second is `sightline.masks.BoxMasks`; both can be counted, indexed by rows and gone through.
-    """
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, rows: Any) -> Any: ...
-    def __iter__(self) -> Iterator[Tensor]: ...
-
-    def cpu(self) -> Any:
-        """The same on the CPU."""
-        ...
-
-    def detach(self) -> Any:
-        """The same without a gradient."""
-        ...
-
-    def numpy(self) -> Any:
-        """All pixels at once, (N, H, W) booleans."""
-        ...
-
-
 @dataclass(frozen=True)
 class Detections:
     """The answer for one image, best first, in the pixels of the original upright image.
 
     `region` is the row of the batch's `Regions` that each detection came from. `labels` index
     `classes`; `category_ids`, where known, are the data set's own ids of the same classes.
-    `masks` are (N, H, W) booleans, or make them when asked (`Masks`); `keypoints` are (N, P, 3):
-    x, y, score; `skeleton` says what they mean, where that is known.
+    `masks` are (N, H, W) booleans, or make them when asked (`Masks`): ask for the form you need,
+    `bitmaps()`, `run_lengths()` or `polygons()`. `keypoints` are (N, P, 3): x, y, score; `skeleton`
+    says what they mean, where that is known.
     """
 
     boxes: Float[Tensor, "N 4"]
@@ -199,6 +178,39 @@ class Detections:
         """Those with a score greater than `score`."""
         return self[self.scores > score]
 
+    def bitmaps(self) -> Bool[Tensor, "N H W"]:
+        """All masks as pixels at once, N · H · W bytes; UsageError where there are no masks."""
+        return torch.from_numpy(self._masks().cpu().numpy())
+
+    def run_lengths(self) -> list[dict[str, Any]]:
+        """Each mask as COCO's RLE, {"size": [height, width], "counts": text}; UsageError as above.
+
+        One mask at a time, and only the part of the image that it lies in, as in `polygons`.
+        """
+        masks, size = self._masks(), self.size
+        rows = (run_lengths(window(masks, row), size) for row in range(len(self)))
+        return [{"size": list(size), "counts": to_text(counts)} for counts in rows]
+
+    def polygons(self) -> list[list[list[int]]]:
+        """Each mask as COCO's polygons, [[x1, y1, x2, y2, …], …]; UsageError as above.
+
+        The exact borders of the pixels, in whole numbers: rasterised by COCO's rule they give the
+        mask again. One ring a part (4-connected); holes, which COCO's polygons do not know, are cut
+        out of their part's ring by lines walked there and back. Without pixels there is none.
+        """
+        masks = self._masks()
+        rows = (polygons(window(masks, row)) for row in range(len(self)))
+        return [[ring.astype(int).ravel().tolist() for ring in rings] for rings in rows]
+
+    def _masks(self) -> Masks | Tensor:
+        if self.masks is None:
+            raise UsageError(
+                "these detections have no masks",
+                code="usage.no_masks",
+                hint="models that find masks have mask in their name, such as mask_rcnn",
+            )
+        return self.masks
+
     def to_dict(self) -> dict[str, Tensor]:
         """Tensors as torchvision names them; labels here are 0-based, without a background.
 
@@ -206,7 +218,7 @@ class Detections:
         """
         answer = {"boxes": self.boxes, "labels": self.labels, "scores": self.scores}
         if self.masks is not None:
-            answer["masks"] = torch.from_numpy(self.masks.cpu().numpy())
+            answer["masks"] = self.bitmaps()
         if self.keypoints is not None:
             answer["keypoints"] = self.keypoints
         return answer
@@ -226,8 +238,6 @@ class Detections:
         try:
             import supervision
         except ImportError as error:
-            from sightline.errors import UsageError
-
             raise UsageError(
                 "the package supervision is not installed",
                 code="usage.extra_missing",

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from folders import draw, voc_folder, voc_object, voc_page
+from sightline.bitmaps import trace
 from sightline.cli import app
 from sightline.data import Dataset, Example, Objects, Polygons, masks, open_dataset, splits
-from sightline.data.contours import one_ring, outline, trace
+from sightline.data.contours import one_ring, outline
 from sightline.data.convert import convert
 from sightline.data.formats import FORMATS
 from sightline.errors import AnnotationError, DatasetError, SightlineWarning, UsageError

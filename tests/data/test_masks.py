@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline import bitmaps
 from sightline.data import masks
 from sightline.data.records import Polygons, Runs
 from sightline.errors import AnnotationError
@@ -83,5 +84,7 @@ def test_a_window_is_encoded_as_the_whole(
     mask = np.zeros(size, bool)
     inner = mask[top : top + part[2], left : left + part[3]]
     inner[:] = np.random.default_rng(seed).random(inner.shape) < 0.6
-    whole, window = masks.encode(mask), masks.encode_window(inner.copy(), top, left, size)
-    assert window.size == whole.size and window.counts.tolist() == whole.counts.tolist()
+    window = bitmaps.Window(top, left, inner.copy())
+    whole = masks.encode(mask).counts.tolist()
+    assert bitmaps.run_lengths(window, size).tolist() == whole
+    assert bitmaps.run_lengths(bitmaps.crop(mask), size).tolist() == whole

@@ -68,6 +68,21 @@ def test_parts_are_chosen_and_strangers_left_out(tmp_path: Path) -> None:
     assert from_results(path, DATA)[0].boxes.tolist() == [[0, 0, 80, 60]]
 
 
+def test_polygons_are_read_and_a_mask_without_pixels_stays_one(tmp_path: Path) -> None:
+    """A weak detection may have no pixel: that is no fault, and its box is no mask."""
+    masks = torch.from_numpy(np.stack([blob([1, 2, 30, 20]), np.zeros(SIZE, bool)]))
+    row = replace(found(AB, ("dog", 0.9, square(1, 2)), ("cat", 0.25, square(3, 4))), masks=masks)
+    path = tmp_path / "r.json"
+    write_results(path, DATA, [row, found(AB), found(AB)])
+    assert torch.equal(torch.as_tensor(from_results(path, DATA)[0].masks), masks)
+    entries = json.loads(path.read_text())
+    for entry, rings in zip(entries, row.polygons(), strict=True):
+        entry["segmentation"] = rings
+    assert entries[1]["segmentation"] == []
+    again = from_results(put(tmp_path, entries), DATA)[0]
+    assert torch.equal(torch.as_tensor(again.masks), masks)
+
+
 def test_a_failed_run_leaves_no_file_and_no_nan_is_ever_written(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.explain.draw import Style, colour, draw, ink
+from sightline.explain.draw import Style, _veil, colour, draw, ink
 from sightline.skeletons import skeleton
 from sightline.types import Detections
 
@@ -108,6 +108,30 @@ def test_limbs_are_those_of_the_skeleton_unless_others_are_given() -> None:
     assert drawn(Style(line=1)) == (True, False)
     assert drawn(Style(line=1, limbs=((0, 2),))) == (False, True)
     assert drawn(Style(line=1, limbs=())) == (False, False)
+
+
+def test_masks_over_each_other_are_veiled_as_on_the_whole_image() -> None:
+    """Each mask alone, over the whole image, in the order of the scores: the same pixels."""
+    random = np.random.default_rng(7)
+    masks = np.zeros((5, *SIZE), bool)
+    masks[0, 10:70, 20:90] = random.random((60, 70)) < 0.8
+    masks[1, 30:120, 60:200] = True
+    masks[2, 0:50, 0:75] = True
+    masks[4, 119, 199] = True  # and the fourth is empty
+    image = torch.from_numpy(random.integers(0, 256, (3, *SIZE), np.uint8))
+    answer = found(*[[0, 0, 1, 1]] * 5)
+    expected = image.permute(1, 2, 0).numpy().astype(np.float32)
+    for row in reversed(range(5)):
+        tint = np.array(colour(row % 2), np.float32)
+        expected[masks[row]] += np.float32(0.45) * (tint - expected[masks[row]])
+        around = np.pad(masks[row], 1)
+        inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+        expected[masks[row] & ~inner] = tint
+    shades = [colour(label) for label in answer.labels.tolist()]
+    pixels = image.permute(1, 2, 0).numpy()
+    veiled = _veil(pixels, torch.from_numpy(masks), shades, Style().veil)
+    assert (veiled == expected.round().astype(np.uint8)).all()
+    assert (veiled != pixels).any()
 
 
 def test_strange_names_are_drawn() -> None:

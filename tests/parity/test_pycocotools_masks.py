@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from sightline.data import masks
 from sightline.data.records import Polygons
+from sightline.masks import BoxMasks
+from sightline.types import Detections
 
 coordinate = st.floats(-20, 60, allow_nan=False, width=32)
 
@@ -57,3 +60,27 @@ def test_real_masks_are_the_same(shared: Path, split: str) -> None:
         assert (ours == expected).all(), row["id"]
         compared += 1
     assert compared == {"train": 2437, "val": 553}[split]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(4, 28))
+def test_what_was_found_reads_the_same_there(seed: int, share: float, cells: int) -> None:
+    """Run lengths and polygons of masks that nobody pasted yet."""
+    random = torch.Generator().manual_seed(seed)
+    size = (23, 37)
+    boxes = torch.tensor([[-3.0, 2.5, 20.2, 18.0], [10.0, 1.0, 36.5, 30.0], [5.0, 5.0, 5.2, 5.2]])
+    values = (torch.rand(3, cells, 5, generator=random) + share - 0.5).clamp(0, 1)
+    found = Detections(
+        boxes=boxes,
+        scores=torch.tensor([0.9, 0.8, 0.7]),
+        labels=torch.zeros(3, dtype=torch.int64),
+        region=torch.arange(3),
+        size=size,
+        classes=("cat",),
+        masks=BoxMasks(values, boxes, size),
+    )
+    pixels = found.bitmaps().numpy()
+    for mask, runs, rings in zip(pixels, found.run_lengths(), found.polygons(), strict=True):
+        expected = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        assert runs == {"size": list(size), "counts": expected["counts"].decode()}
+        assert (theirs(rings, size) == mask).all() if rings else not mask.any()

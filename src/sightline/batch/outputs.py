@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,11 +13,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sightline import boxes as bx
-from sightline.data import masks
+from sightline.batch.mask_forms import MaskPictures, check_form, mask_values, one_outline_each
 from sightline.errors import SightlineError, UsageError
 from sightline.files import atomic_write, make_folder, refuse, write_json, write_text
-from sightline.masks import BoxMasks
-from sightline.types import Detections, Masks
+from sightline.types import Detections
 
 Image = UInt8[Tensor, "3 H W"]
 
@@ -25,32 +24,27 @@ KINDS = ("pictures", "coco", "yolo", "csv", "jsonl")
 """What `Outputs` can write."""
 
 
-def row(key: str, found: Detections) -> dict[str, Any]:
+def row(key: str, found: Detections, form: str = "rle", stem: str = "") -> dict[str, Any]:
     """One image's answer as plain data: file, width, height, detections.
 
-    Scores have five decimals and boxes two: finer differences say nothing.
+    Scores have five decimals and boxes two: finer differences say nothing. Masks are of a `form`
+    of `mask_forms.FORMS`; pictures are named by the image's `stem`.
     """
+    answer = _plain(key, found)
+    if found.masks is not None:
+        values = mask_values(found, form, stem)
+        for one, mask in zip(answer["detections"], values, strict=True):
+            one["mask"] = mask
+    return answer
+
+
+def _plain(key: str, found: Detections) -> dict[str, Any]:
     height, width = found.size
     detections = [
         {**one, "score": round(one["score"], 5), "box": [round(v, 2) for v in one["box"]]}
         for one in found.to_json()
     ]
-    if found.masks is not None:
-        for one, mask in zip(detections, _runs(found.masks), strict=True):
-            one["mask"] = mask
     return {"file": key, "width": width, "height": height, "detections": detections}
-
-
-def _runs(found: Masks) -> Iterator[dict[str, Any]]:
-    """Masks as COCO writes them: {"size": [height, width], "counts": text}."""
-    for row in range(len(found)):
-        if isinstance(found, BoxMasks):
-            top, left, values = found.window(row)
-            inner = (values > found.threshold).numpy()
-            runs = masks.encode_window(inner, top, left, found.size)
-        else:
-            runs = masks.encode(found[row].cpu().numpy())
-        yield {"size": list(runs.size), "counts": masks.to_text(runs)}
 
 
 def error_row(key: str, error: SightlineError) -> dict[str, Any]:
@@ -109,12 +103,16 @@ class Writer(Protocol):
 class Outputs:
     """The files of one run below `folder`: `with Outputs(…) as outputs: outputs.add(…)`.
 
-    `kinds` are of `KINDS`, `keys` all images that will come. Lists appear, whole, at the end:
-    also after an interruption, with what was done by then. Raises UsageError for an unknown kind
-    and ResourceError when the disk refuses.
+    `kinds` are of `KINDS`, `keys` all images that will come, `masks` of `mask_forms.FORMS`: for
+    "bitmaps" each mask becomes a picture besides. Lists appear, whole, at the end: also after an
+    interruption, with what was done by then. `names` are the stems of each key's own files. Raises
+    UsageError for an unknown kind or form and ResourceError when the disk refuses.
     """
 
-    def __init__(self, folder: Path, kinds: Sequence[str], keys: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, kinds: Sequence[str], keys: Sequence[str], masks: str = "rle"
+    ) -> None:
+        check_form(masks)
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown:
             raise UsageError(
@@ -124,7 +122,8 @@ class Outputs:
             )
         self.folder = make_folder(folder)
         names, numbers = stems(keys), {key: i for i, key in enumerate(keys, start=1)}
-        self._writers: list[Writer] = []
+        self.names = names
+        self._writers: list[Writer] = [MaskPictures(folder, names)] if masks == "bitmaps" else []
         with ExitStack() as stack:
             for kind in dict.fromkeys(kinds):
                 if kind == "pictures":
@@ -133,11 +132,12 @@ class Outputs:
                     self._writers.append(_Yolo(folder, names))
                 elif kind == "coco":
                     file = _open(stack, folder / "coco_results.json")
-                    self._writers.append(_Coco(file, folder / "coco_images.json", numbers))
+                    self._writers.append(_Coco(file, folder / "coco_images.json", numbers, masks))
                 elif kind == "csv":
                     self._writers.append(_Csv(_open(stack, folder / "detections.csv")))
                 else:
-                    self._writers.append(_JsonLines(_open(stack, folder / "detections.jsonl")))
+                    file = _open(stack, folder / "detections.jsonl")
+                    self._writers.append(_JsonLines(file, names, masks))
             self._stack = stack.pop_all()
 
     def add(self, key: str, image: Image, found: Detections) -> None:
@@ -175,7 +175,11 @@ class _Pictures:
 
 @dataclass
 class _Yolo:
-    """labels/NAME.txt: class, centre x, centre y, width, height (in parts of the image), score."""
+    """labels/NAME.txt: class, centre x, centre y, width, height (in parts of the image), score.
+
+    Where there are masks, class, x1, y1, x2, y2, … of an outline, score: Ultralytics' lines of
+    segmentation.
+    """
 
     folder: Path
     names: Mapping[str, str]
@@ -183,14 +187,18 @@ class _Yolo:
 
     def add(self, key: str, image: Image, found: Detections) -> None:
         height, width = found.size
-        scale = found.boxes.new_tensor([width, height, width, height])
-        lines = []
-        corners = found.boxes / scale
-        centred = torch.cat([bx.centres(corners), corners[:, 2:] - corners[:, :2]], dim=1)
-        for label, box, score in zip(
-            found.labels.tolist(), centred.tolist(), found.scores.tolist(), strict=True
-        ):
-            lines.append(f"{label} {' '.join(f'{v:.6f}' for v in box)} {score:.5f}\n")
+        if found.masks is None:
+            corners = found.boxes / found.boxes.new_tensor([width, height, width, height])
+            centred = torch.cat([bx.centres(corners), corners[:, 2:] - corners[:, :2]], dim=1)
+            shapes = centred.tolist()
+        else:
+            shapes = [(ring / (width, height)).ravel() for ring in one_outline_each(found)]
+        lines = [
+            f"{label} {' '.join(f'{v:.6f}' for v in shape)} {score:.5f}\n"
+            for label, shape, score in zip(
+                found.labels.tolist(), shapes, found.scores.tolist(), strict=True
+            )
+        ]
         write_text(self.folder / "labels" / f"{self.names[key]}.txt", "".join(lines))
         self.classes = found.classes
 
@@ -206,6 +214,7 @@ class _Coco:
     file: TextIO
     companion: Path
     numbers: Mapping[str, int]
+    form: str
     images: list[dict[str, Any]] = field(default_factory=list)
     categories: dict[int, str] = field(default_factory=dict)
     _rows: int = 0
@@ -215,7 +224,9 @@ class _Coco:
         self.images.append({"id": number, "file_name": key, "width": width, "height": height})
         ids = found.category_ids or tuple(range(1, len(found.classes) + 1))
         self.categories = dict(zip(ids, found.classes, strict=True))
-        answers = row(key, found)["detections"]
+        # COCO knows run lengths and polygons; the pictures of masks are elsewhere
+        form = "polygons" if self.form == "polygons" else "rle"
+        answers = row(key, found, form)["detections"]
         for i, (label, box) in enumerate(
             zip(found.labels.tolist(), bx.to_xywh(found.boxes).tolist(), strict=True)
         ):
@@ -247,7 +258,7 @@ class _Csv:
         self._table.writerow(["file", "label", "score", "x1", "y1", "x2", "y2", "width", "height"])
 
     def add(self, key: str, image: Image, found: Detections) -> None:
-        answer = row(key, found)
+        answer = _plain(key, found)
         for one in answer["detections"]:
             size = (answer["width"], answer["height"])
             text = (cell(key), cell(one["label"]))
@@ -260,9 +271,11 @@ class _Csv:
 @dataclass
 class _JsonLines:
     file: TextIO
+    names: Mapping[str, str]
+    form: str
 
     def add(self, key: str, image: Image, found: Detections) -> None:
-        self.file.write(line(row(key, found)) + "\n")
+        self.file.write(line(row(key, found, self.form, self.names[key])) + "\n")
 
     def close(self) -> None:
         """Every line is complete already."""

@@ -23,6 +23,12 @@ MODEL = "A name of `sightline models`, or a checkpoint: NAME.safetensors, or a r
 OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
 SAVE = "What to write there, with commas: pictures, coco, yolo, csv, jsonl.  [default: pictures]"
 
+MASKS = (
+    "How masks come out of a model that finds them. rle: COCO's run lengths, polygons: outlines, "
+    "both in --json, coco and jsonl; bitmaps: a black and white PNG of each object in OUT/masks/, "
+    "and its path in --json and jsonl.  [default: rle]"
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -32,6 +38,7 @@ class Options:
     limit: int | None = None
     max_pixels: int = 50_000_000
     as_json: bool = False
+    masks: str = "rle"
 
 
 def detect(
@@ -39,6 +46,7 @@ def detect(
     model: Annotated[str, typer.Option(help=MODEL)] = "retinanet",
     out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
     save: Annotated[str | None, typer.Option(help=SAVE, show_default=False)] = None,
+    masks: Annotated[str | None, typer.Option(help=MASKS, show_default=False)] = None,
     score: Annotated[float, typer.Option(help="Show what scores above this, 0 to 1.")] = 0.3,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many an image.")] = None,
     tile: Annotated[
@@ -64,15 +72,19 @@ def detect(
     """
     from sightline.batch.sources import expand
 
-    kinds = save.split(",") if save else ["pictures"]
+    kinds = [kind.strip() for kind in save.split(",")] if save else ["pictures"]
     folder = out if out or (as_json and not save) else Path("sightline-out")
+    options = Options(tile, limit, max_pixels, as_json, masks or "rle")
+    if masks is not None:
+        _need_place(options, folder, kinds)
     ready = prepare(model, score, bf16, threads)
-    options = Options(tile, limit, max_pixels, as_json)
+    if masks is not None:
+        _need_masks(ready)
     images = expand(sources)
     with ExitStack() as stack:
         outputs = None
         if folder is not None:
-            outputs = stack.enter_context(_outputs(folder, [k.strip() for k in kinds], images))
+            outputs = stack.enter_context(_outputs(folder, kinds, images, options.masks))
         tally = run(ready, images, outputs, options)
     if not as_json:
         tally.close(folder)
@@ -96,10 +108,47 @@ def prepare(model: str, score: float | None, bf16: bool, threads: int | None) ->
     return load(model, score=score, dtype="bf16" if bf16 else "fp32")
 
 
-def _outputs(folder: Path, kinds: Sequence[str], images: Sequence[Source]) -> Outputs:
+def _need_place(options: Options, folder: Path | None, kinds: Sequence[str]) -> None:
+    """UsageError where a form of masks was asked for, and nothing that is written has masks."""
+    from sightline.batch.mask_forms import check_form
+    from sightline.errors import UsageError
+
+    if check_form(options.masks) == "bitmaps":
+        if folder is None:
+            raise UsageError(
+                "--masks bitmaps writes files, and there is no folder for them",
+                code="usage.masks",
+                hint="name one: --out DIR",
+            )
+        return
+    holding = {"coco", "jsonl"} | ({"yolo"} if options.masks == "polygons" else set())
+    if not options.as_json and not holding & set(kinds):
+        raise UsageError(
+            f"nothing that is written holds masks as {options.masks}",
+            code="usage.masks",
+            hint="add --json, or --save coco or --save jsonl",
+        )
+
+
+def _need_masks(model: Model) -> None:
+    """UsageError for a model that finds no masks: it is asked, about a small black image."""
+    import torch
+
+    from sightline.errors import UsageError
+
+    (found,) = model.find([torch.zeros(3, 64, 96, dtype=torch.uint8)])
+    if found.masks is None:
+        raise UsageError(
+            f"--masks was given, and {model.name} finds boxes without masks",
+            code="usage.masks",
+            hint="leave --masks out, or choose a model with mask in its name: sightline models",
+        )
+
+
+def _outputs(folder: Path, kinds: Sequence[str], images: Sequence[Source], masks: str) -> Outputs:
     from sightline.batch.outputs import Outputs
 
-    return Outputs(folder, kinds, [source.key for source in images])
+    return Outputs(folder, kinds, [source.key for source in images], masks)
 
 
 @dataclass
@@ -149,7 +198,7 @@ def run(model: Model, images: Sequence[Source], outputs: Outputs | None, options
         tally.objects += len(found)
         if outputs is not None:
             outputs.add(source.key, pixels, found)
-        _tell(source, found, options)
+        _tell(source, found, options, outputs.names[source.key] if outputs else "")
     return tally
 
 
@@ -170,11 +219,11 @@ def _look(model: Model, source: Source, options: Options) -> tuple[Any, Detectio
     return pixels, found if options.limit is None else found[: options.limit]
 
 
-def _tell(source: Source, found: Detections, options: Options) -> None:
+def _tell(source: Source, found: Detections, options: Options, stem: str) -> None:
     from sightline.batch.outputs import line, row
 
     if options.as_json:
-        print(line(row(source.key, found)), flush=True)
+        print(line(row(source.key, found, options.masks, stem)), flush=True)
         return
     height, width = found.size
     print(shown(f"{source.key}  {width}×{height}  {count(len(found), 'object')}"))

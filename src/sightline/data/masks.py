@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from sightline import bitmaps
 from sightline.data.records import Polygons, Runs, Segment
 from sightline.errors import AnnotationError
 from sightline.ops.dispatch import kernel
@@ -83,26 +84,8 @@ def rasterise(segment: Segment, size: Size) -> Bool[ndarray, "H W"]:
 
 def encode(mask: Bool[ndarray, "H W"]) -> Runs:
     """The run lengths of a mask."""
-    height, width = mask.shape
-    flat = np.asarray(mask, bool).ravel(order="F")
-    starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    edges = np.concatenate([[0], starts, [flat.size]])
-    if flat.size and flat[0]:
-        edges = np.concatenate([[0], edges])
-    return Runs(np.diff(edges).astype(np.int64), (height, width))
-
-
-def encode_window(inner: Bool[ndarray, "h w"], top: int, left: int, size: Size) -> Runs:
-    """The run lengths of a mask of `size` that is `inner` from row `top` and column `left` on, and
-    empty elsewhere: without a pixel of the rest.
-    """
-    height, width = size
-    columns = np.zeros((inner.shape[1], height), np.int8)
-    columns[:, top : top + inner.shape[0]] = inner.T
-    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + left * height
-    edges = np.concatenate([[0], changes, [height * width]])
-    counts = np.diff(edges).astype(np.int64)
-    return Runs(counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts, size)
+    size = mask.shape[0], mask.shape[1]
+    return Runs(bitmaps.run_lengths(bitmaps.Window(0, 0, np.asarray(mask, bool)), size), size)
 
 
 def decode(runs: Runs) -> Bool[ndarray, "H W"]:
@@ -113,20 +96,8 @@ def decode(runs: Runs) -> Bool[ndarray, "H W"]:
 
 
 def to_text(runs: Runs) -> str:
-    """Run lengths as COCO's text: each as the difference to the one two before it (from the fourth
-    on), in groups of five bits, lowest first, a sixth bit saying that more follow, plus 48.
-    """
-    answer = []
-    counts = runs.counts.tolist()
-    for i, count in enumerate(counts):
-        value = count - counts[i - 2] if i > 2 else count
-        more = True
-        while more:
-            group = value & 31
-            value >>= 5
-            more = value != (-1 if group & 16 else 0)
-            answer.append(chr(48 + group + 32 * more))
-    return "".join(answer)
+    """Run lengths as COCO's text (`bitmaps.to_text`)."""
+    return bitmaps.to_text(runs.counts)
 
 
 def from_text(text: str | bytes, size: Size) -> Runs:
@@ -199,10 +170,8 @@ def area(segment: Segment, size: Size) -> int:
 
 def bounding_box(mask: Bool[ndarray, "H W"]) -> tuple[int, int, int, int]:
     """The xyxy box around a mask's pixels; four zeros for an empty mask."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    top, left, pixels = bitmaps.crop(mask)
+    return left, top, left + pixels.shape[1], top + pixels.shape[0]
 
 
 def box_of(segment: Segment, size: Size) -> tuple[float, float, float, float]:

@@ -1,8 +1,8 @@
 """COCO's standard result files, in and out.
 
 One JSON list; an entry a detection: `image_id`, `category_id`, `score`, and what the model gives of
-`bbox` [x, y, width, height], `segmentation` (compressed run lengths) and `keypoints`
-[x, y, score, …]. Image ids and category ids are the data set's own.
+`bbox` [x, y, width, height], `segmentation` (compressed run lengths; polygons are read too) and
+`keypoints` [x, y, score, …]. Image ids and category ids are the data set's own.
 """
 
 import json
@@ -17,7 +17,7 @@ import torch
 from sightline.data.checks import Checks, OnBad, is_number
 from sightline.data.masks import rasterise
 from sightline.data.reading import read_json
-from sightline.data.records import Dataset, Example, Segment
+from sightline.data.records import Dataset, Example, Runs, Segment
 from sightline.data.segments import parse_segment
 from sightline.errors import AnnotationError, UsageError
 from sightline.evaluate.columns import runs_of
@@ -180,11 +180,7 @@ def _entry(
         raise AnnotationError(
             f"the score {score!r} is no number between 0 and 1", code="result.score"
         )
-    try:
-        segment = parse_segment(value.get("segmentation"), size)
-    except AnnotationError as error:
-        error.pointer = f"/segmentation{error.pointer or ''}"
-        raise
+    segment = _segment(value.get("segmentation"), size)
     points = _keypoints(value.get("keypoints"), dataset)
     if value.get("bbox") is not None:
         box = _box(value["bbox"])
@@ -196,6 +192,20 @@ def _entry(
     else:
         raise AnnotationError("neither bbox nor segmentation nor keypoints", code="result.shape")
     return _Entry(label, float(score), box, segment, points)
+
+
+def _segment(value: Any, size: tuple[int, int]) -> Segment | None:
+    """A detection's mask, None where none is told; it may be one that has no pixels."""
+    empty = Runs(np.array([size[0] * size[1]], np.int64), size)
+    if value == []:
+        return empty
+    try:
+        return parse_segment(value, size)
+    except AnnotationError as error:
+        if error.code == "mask.empty":
+            return empty
+        error.pointer = f"/segmentation{error.pointer or ''}"
+        raise
 
 
 def _box(value: Any) -> tuple[float, float, float, float]:

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from sightline import processes
+from sightline.bitmaps import Masks
 from sightline.data.records import Dataset
 from sightline.evaluate.predict import predict
 from sightline.masks import BoxMasks
 from sightline.pipeline import Detector
 from sightline.skeletons import from_manifest
-from sightline.types import Detections, Masks
+from sightline.types import Detections
 
 TENSORS = ("boxes", "scores", "labels", "region", "keypoints")
 

@@ -9,13 +9,17 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sightline.types import Detections, Masks
+from sightline.bitmaps import Masks, window
+from sightline.types import Detections
 
 Colour = tuple[int, int, int]
 Rect = tuple[int, int, int, int]
 
 GOLDEN = 0.618033988749895
 """Steps of the golden ratio around the colour circle never come close to each other again."""
+
+BAND = 128
+"""Rows of a mask that are coloured at once, so that what is between stays small."""
 
 
 @dataclass(frozen=True)
@@ -115,16 +119,20 @@ def _veil(
     share: float,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Colour laid over each mask, the best last, and a solid contour."""
-    canvas = pixels.astype(np.float32)
+    canvas = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
     for row in reversed(range(len(masks))):
-        (mask,) = (one.cpu().numpy() for one in masks[row : row + 1])
-        shade = shades[row]
-        tint = np.array(shade, np.float32)
-        canvas[mask] += share * (tint - canvas[mask])
+        top, left, mask = window(masks, row)
+        height, width = mask.shape
         padded = np.pad(mask, 1)
         inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        canvas[mask & ~inner] = tint
-    return canvas.round().astype(np.uint8)
+        edge = mask & ~inner
+        part = canvas[:, top : top + height, left : left + width]
+        for start in range(0, height, BAND):
+            rows = slice(start, start + BAND)
+            for plane, tint in zip(part[:, rows], np.array(shades[row], np.float32), strict=True):
+                np.copyto(plane, plane + share * (tint - plane), where=mask[rows])
+                np.copyto(plane, tint, where=edge[rows])
+    return np.rint(canvas.transpose(1, 2, 0), out=np.empty_like(pixels), casting="unsafe")
 
 
 def _skeleton(
