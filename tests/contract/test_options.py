@@ -58,7 +58,7 @@ def test_a_run_has_them_in_its_recipe(tmp_path: Path) -> None:
     assert from_json(recipe.to_json()) == recipe
     detector = begin(recipe, CLASSES, lambda line: None)
     assert detector.branch.head.pooling.method == "pool"
-    assert detector.detector.head.pooling.method == "pool"
+    assert detector.head.pooling.method == "pool"
 
 
 @pytest.mark.parametrize(

@@ -190,9 +190,8 @@ def test_nothing_at_all_is_an_answer(name: str, stage: str) -> None:
     """No proposal, or no proposal that is anything: no detection, and no error."""
     model = small(name, longer=96, shorter=64)
     image = torch.randint(0, 256, (2, 3, 50, 80), dtype=torch.uint8)
-    first = model if name.startswith("faster") else model.detector
     if stage == "proposals":
-        first.proposer.selection = replace(first.proposer.selection, score=0.999999)
+        model.proposer.selection = replace(model.proposer.selection, score=0.999999)
     else:
         model.selection = replace(model.selection, score=0.999999)
     trace = pipeline.run(model, list(image))

@@ -36,9 +36,7 @@ def trained(data: Path, model: str, steps: int, out: Path, *words: object) -> di
     return command("train", data, *common, *more, *words)
 
 
-@pytest.mark.parametrize(
-    ("data", "steps", "least"), [("raccoon", 400, 0.80), ("bccd", 600, 0.80)]
-)
+@pytest.mark.parametrize(("data", "steps", "least"), [("raccoon", 400, 0.80), ("bccd", 600, 0.80)])
 def test_faster_rcnn(shared: Path, tmp_path: Path, data: str, steps: int, least: float) -> None:
     found = trained(
         shared / "data" / data, "faster_rcnn", steps, tmp_path / "run", "--on-bad", "fix"

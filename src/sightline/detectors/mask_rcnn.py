@@ -17,11 +17,11 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.detectors.fast_rcnn import Pooling, RegionCriterion, RegionPooling
+from sightline.detectors.fast_rcnn import Pooling, RegionPooling
 from sightline.detectors.faster_rcnn import (
     FasterRCNN,
     faster_rcnn_mobilenet_v2,
@@ -30,8 +30,6 @@ from sightline.detectors.faster_rcnn import (
 from sightline.detectors.losses import normaliser
 from sightline.masks import BoxMasks
 from sightline.ops.roi_align import roi_align
-from sightline.preparation import Preparation
-from sightline.suppress import Selection
 from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets
 
 
@@ -172,67 +170,19 @@ class MaskBranch(nn.Module):
         return 2 * rows, 2 * columns
 
 
-class MaskRCNN(nn.Module):
+class MaskRCNN(FasterRCNN):
     """Faster R-CNN, and a branch that looks once more at what it found."""
 
     branch: Branch
 
     def __init__(self, detector: FasterRCNN, branch: Branch) -> None:
-        super().__init__()
-        self.detector, self.branch = detector, branch
-        self.classes = detector.classes
-
-    @property
-    def encoder(self) -> nn.Module:
-        """The backbone and pyramid of all stages."""
-        return self.detector.encoder
-
-    @property
-    def preparation(self) -> Preparation:
-        """How images are prepared."""
-        return self.detector.preparation
-
-    @preparation.setter
-    def preparation(self, value: Preparation) -> None:
-        self.detector.preparation = value
-
-    @property
-    def selection(self) -> Selection:
-        """What stays of the boxes."""
-        return self.detector.selection
-
-    @selection.setter
-    def selection(self, value: Selection) -> None:
-        self.detector.selection = value
-
-    @property
-    def criterion(self) -> RegionCriterion:
-        """What the box head learns."""
-        return self.detector.criterion
-
-    @criterion.setter
-    def criterion(self, value: RegionCriterion) -> None:
-        self.detector.criterion = value
-
-    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
-        """Resize, normalise and pad images of one size."""
-        return self.detector.prepare(images)
-
-    def encode(self, batch: Batch) -> Features:
-        """The maps that all stages read."""
-        return self.detector.encode(batch)
-
-    def propose(self, batch: Batch, features: Features) -> Regions:
-        """What the region proposal network finds."""
-        return self.detector.propose(batch, features)
-
-    def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
-        """Softmax over classes and background, and a box of each class."""
-        return self.detector.classify(batch, features, regions)
+        stages = (detector.proposer, detector.head)
+        super().__init__(detector.classes, *stages, detector.criterion, detector.selection)
+        self.to_train, self.branch = detector.to_train, branch
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Threshold and NMS; then the branch looks at the refined boxes that are left."""
-        found = self.detector.postprocess(batch, features, scored)
+        found = super().postprocess(batch, features, scored)
         boxes = [f.to_prepared(one.boxes) for f, one in zip(batch.frames, found, strict=True)]
         count = torch.tensor([len(one) for one in found])
         image = torch.arange(len(found)).repeat_interleave(count)
@@ -242,7 +192,7 @@ class MaskRCNN(nn.Module):
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses by part; their sum is to be minimised."""
         features = self.encode(batch)
-        losses, regions, owner = self.detector.learn(batch, features, targets)
+        losses, regions, owner = self.learn(batch, features, targets)
         return {**losses, **self.branch.loss(batch, features, regions, owner, targets)}
 
 

@@ -164,33 +164,25 @@ def _faster_rcnn() -> Layout:
     return Layout(names, old, orders)
 
 
-def _within_mask_rcnn() -> tuple[dict[str, str], dict[str, str], dict[str, Order]]:
-    """Faster R-CNN inside of Mask R-CNN: names, old names, orders."""
-    base = _faster_rcnn()
-    return (
-        {theirs: f"detector.{ours}" for theirs, ours in base.names.items()},
-        {theirs: f"detector.{ours}" for theirs, ours in base.old.items()},
-        {f"detector.{ours}": order for ours, order in base.orders.items()},
-    )
-
-
 def _mask_rcnn() -> Layout:
-    names, old, orders = _within_mask_rcnn()
+    base = _faster_rcnn()
+    names, old = {**base.names}, {**base.old}
     for row in range(4):
         conv = f"branch.head.convs.{2 * row}"
         names[f"roi_heads.mask_head.{row}.0"] = conv
         old[f"roi_heads.mask_head.mask_fcn{row + 1}"] = conv
     names["roi_heads.mask_predictor.conv5_mask"] = "branch.head.upsample"
     names["roi_heads.mask_predictor.mask_fcn_logits"] = "branch.head.logits"
-    return Layout(names, old, {**orders, "branch.head.logits": NO_BACKGROUND_MAP})
+    return Layout(names, old, {**base.orders, "branch.head.logits": NO_BACKGROUND_MAP})
 
 
 def _keypoint_rcnn() -> Layout:
-    names, old, orders = _within_mask_rcnn()
+    base = _faster_rcnn()
+    names = {**base.names}
     for row in range(8):
         names[f"roi_heads.keypoint_head.{2 * row}"] = f"branch.head.convs.{2 * row}"
     names["roi_heads.keypoint_predictor.kps_score_lowres"] = "branch.head.maps"
-    return Layout(names, old, orders)
+    return Layout(names, base.old, base.orders)
 
 
 def _resnet_layout(depth: int) -> Callable[[], Layout]:
