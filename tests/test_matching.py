@@ -1,11 +1,13 @@
 """Who answers for which object: worked examples."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid
-from sightline.matching import BACKGROUND, IGNORED, AtssMatcher, IouMatcher
+from sightline.matching import BACKGROUND, IGNORED, AtssMatcher, IouMatcher, objects_of
 from sightline.types import Targets
 
 
@@ -91,3 +93,12 @@ def test_atss_gives_every_object_someone_however_small() -> None:
     goal = targets([40.5, 30.5, 42, 32], [41, 31, 90, 80], [100, 80, 101, 81])
     matched = AtssMatcher()(regions, level, goal)
     assert set(matched.unique().tolist()) >= {0, 1, 2}
+
+
+def test_each_region_gets_the_object_of_its_own_image() -> None:
+    """Rows count within an image; one without objects lies between the two."""
+    truths = [targets([0, 0, 2, 3], [1, 1, 5, 6]), targets(), targets([2, 2, 9, 9])]
+    truths = [replace(one, labels=torch.arange(len(one)) + 4 + i) for i, one in enumerate(truths)]
+    boxes, labels = objects_of(truths, torch.tensor([2, 0, 0]), torch.tensor([0, 1, 0]))
+    assert labels.tolist() == [6, 5, 4]
+    assert boxes.tolist() == [[2, 2, 9, 9], [1, 1, 5, 6], [0, 0, 2, 3]]

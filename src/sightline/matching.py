@@ -141,3 +141,13 @@ def with_truth(regions: Regions, targets: Sequence[Targets]) -> Regions:
         image=torch.cat([regions.image, image]),
         level=torch.cat([regions.level, torch.zeros_like(image)]),
     )
+
+
+def objects_of(
+    targets: Sequence[Targets], image: Int[Tensor, "R"], owner: Int[Tensor, "R"]
+) -> tuple[Float[Tensor, "R 4"], Int[Tensor, "R"]]:
+    """Box and label of the object that each region answers for: row `owner` of its image's."""
+    counts = torch.tensor([0, *(len(truth) for truth in targets)], device=owner.device).cumsum(0)
+    row = owner + counts[image]
+    boxes = torch.cat([truth.boxes for truth in targets])[row]
+    return boxes, torch.cat([truth.labels for truth in targets])[row]

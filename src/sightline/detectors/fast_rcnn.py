@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.detectors.losses import normaliser
-from sightline.matching import BACKGROUND, IouMatcher, Sampler
+from sightline.matching import BACKGROUND, IouMatcher, Sampler, objects_of
 from sightline.ops.roi_align import roi_align
 from sightline.ops.roi_pool import roi_pool
 from sightline.types import Features, Regions, Size, Targets
@@ -166,15 +166,12 @@ class RegionCriterion:
     ) -> dict[str, Tensor]:
         """Losses of a batch's sampled regions."""
         rows = (owner != BACKGROUND).nonzero()[:, 0]
-        counts = torch.tensor([0, *(len(t) for t in targets)], device=owner.device).cumsum(0)
-        objects = owner[rows] + counts[regions.image[rows]]
-        labels = torch.cat([t.labels for t in targets])[objects]
+        goals, labels = objects_of(targets, regions.image[rows], owner[rows])
         wanted = torch.full_like(owner, offsets.shape[1])  # background
         wanted[rows] = labels
         entropy = F.cross_entropy(logits, wanted, reduction="none")
         if self.weights is not None:
             entropy[rows] = entropy[rows] * torch.tensor(self.weights, device=owner.device)[labels]
-        goals = torch.cat([t.boxes for t in targets])[objects]
         true = bx.encode(goals, regions.boxes[rows], WEIGHTS)
         distance = F.smooth_l1_loss(offsets[rows, labels], true, beta=self.beta, reduction="sum")
         total = normaliser(owner.new_tensor(len(owner)))

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid, octaves
 from sightline.detectors.losses import focal, normaliser, row_weights
-from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher
+from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher, objects_of
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import FPN, Encoder
 from sightline.nets.resnet import resnet50
@@ -117,11 +117,11 @@ class FocalCriterion:
         image, anchor = (matched >= 0).nonzero(as_tuple=True)
         positives = normaliser((matched >= 0).sum())
         wanted = torch.zeros_like(logits)
-        goals = _goals(targets, matched, image, anchor)
-        wanted[image, anchor, goals.labels] = 1.0
+        goals, labels = objects_of(targets, image, matched[image, anchor])
+        wanted[image, anchor, labels] = 1.0
         counted = matched >= -1
-        offsets = bx.encode(goals.boxes, answers.anchors[anchor])
-        weight = row_weights(self.weights, goals.labels, (image, anchor), tuple(matched.shape))
+        offsets = bx.encode(goals, answers.anchors[anchor])
+        weight = row_weights(self.weights, labels, (image, anchor), tuple(matched.shape))
         weight = None if weight is None else weight[counted]
         return {
             "classification": focal(
@@ -154,18 +154,18 @@ class QualityCriterion:
         logits, anchors = answers.logits, answers.anchors
         matched = torch.stack([self.matcher(anchors, answers.level, t) for t in targets])
         image, anchor = (matched >= 0).nonzero(as_tuple=True)
-        goals = _goals(targets, matched, image, anchor)
+        goals, labels = objects_of(targets, image, matched[image, anchor])
         found = bx.decode(answers.offsets[image, anchor], anchors[anchor])
-        overlap = bx.giou(found, goals.boxes)
+        overlap = bx.giou(found, goals)
         with torch.no_grad():
-            quality = bx.iou_pairs(found, goals.boxes)
+            quality = bx.iou_pairs(found, goals)
             wanted = torch.zeros_like(logits)
-            wanted[image, anchor, goals.labels] = quality
+            wanted[image, anchor, labels] = quality
             positives, total = normaliser((matched >= 0).sum()), normaliser(quality.sum())
             ignored = matched < BACKGROUND
             if bool(ignored.any()):  # a target that is the score itself asks for nothing
                 wanted[ignored] = logits[ignored].sigmoid()
-        weight = row_weights(self.weights, goals.labels, (image, anchor), tuple(matched.shape))
+        weight = row_weights(self.weights, labels, (image, anchor), tuple(matched.shape))
         losses = {
             "classification": quality_focal(logits, wanted, weight) / positives,
             "box": self.box_weight * ((1 - overlap) * quality.clamp(min=0.1)).sum() / total,
@@ -197,21 +197,6 @@ class QualityCriterion:
             "lesson": quality_focal(answers.logits[:, :shared], wanted) / total,
             "lesson_box": self.box_weight * distance / total,
         }
-
-
-@dataclass(frozen=True)
-class _Goals:
-    boxes: Float[Tensor, "M 4"]
-    labels: Int[Tensor, "M"]
-
-
-def _goals(targets: Sequence[Targets], matched: Tensor, image: Tensor, anchor: Tensor) -> _Goals:
-    """The object of each positive anchor of a batch."""
-    counts = torch.tensor([0, *(len(t) for t in targets)], device=matched.device).cumsum(0)
-    row = matched[image, anchor] + counts[image]
-    return _Goals(
-        torch.cat([t.boxes for t in targets])[row], torch.cat([t.labels for t in targets])[row]
-    )
 
 
 class RetinaNet(nn.Module):
