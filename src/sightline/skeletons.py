@@ -123,10 +123,12 @@ def _mirrored(name: str, known: dict[str, int]) -> str:
 def skeleton(points: Sequence[str], limbs: Sequence[tuple[int, int]]) -> Skeleton:
     """The skeleton of named points, its flips from the names.
 
-    The sigmas are the published ones where the names are COCO's 17, else `DEFAULT_SIGMA`.
+    The sigmas are the published ones where the names are COCO's 17, and its limbs are COCO's if
+    there are none; else the sigmas are `DEFAULT_SIGMA`.
     """
     if tuple(points) == COCO_POINTS:
         sigmas = tuple(COCO_SIGMAS[name.split("_")[-1]] for name in points)
+        limbs = limbs or COCO_LIMBS
     else:
         sigmas = (DEFAULT_SIGMA,) * len(points)
     return Skeleton(tuple(points), tuple(limbs), flips(points), sigmas)

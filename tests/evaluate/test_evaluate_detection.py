@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,6 +210,23 @@ def test_keypoints_of_another_skeleton_are_refused() -> None:
     data, answer = posed(points, points[:, :2])
     with pytest.raises(UsageError, match="2 keypoints for labels that have 3"):
         evaluate(data, [answer])
+
+
+def test_keypoints_in_another_order_are_refused_and_other_names_are_told() -> None:
+    points = np.array([[[5, 5, 2], [30, 20, 2], [9, 9, 1]]], np.float32)
+    data, answer = posed(points, points)
+    assert data.skeleton is not None
+    answer = replace(answer, skeleton=data.skeleton)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert evaluate(data, [answer]).keypoints_AP == pytest.approx(1)
+    turned = replace(data.skeleton, points=("nose", "paw", "tail"))
+    with pytest.raises(UsageError, match="another order") as caught:
+        evaluate(data, [replace(answer, skeleton=turned)])
+    assert "nose, paw, tail" in str(caught.value.hint)
+    named = replace(data.skeleton, points=("nose", "point_2", "point_3"))
+    with pytest.warns(SightlineWarning, match="'point_2' is held against 'tail'"):
+        assert evaluate(data, [replace(answer, skeleton=named)]).keypoints_AP == pytest.approx(1)
 
 
 def test_a_person_without_labelled_keypoints_is_ignored_for_oks() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -10,6 +11,7 @@ from training_world import brief
 
 from sightline import catalogue, checkpoint
 from sightline.errors import UsageError, WeightsError
+from sightline.skeletons import PERSON, Skeleton, skeleton
 from sightline.train import start
 from sightline.train.start import begin
 
@@ -58,6 +60,46 @@ def test_another_number_of_classes(saved: Path) -> None:
     before = checkpoint.read(saved).state
     kept = [k for k, v in detector.state_dict().items() if "class_logits" not in k]
     assert all(torch.equal(detector.state_dict()[k], before[k]) for k in kept)
+
+
+MAPS = ["branch.head.maps.weight", "branch.head.maps.bias"]
+HAND = skeleton(("wrist", "thumb", "finger"), [(0, 1), (0, 2)])
+
+
+@pytest.mark.parametrize(
+    ("before", "points", "reset"),
+    [
+        (HAND, HAND.points, []),
+        (HAND, ("wrist", "finger", "thumb"), MAPS),
+        (HAND, ("wrist", "thumb"), MAPS),
+        (PERSON, PERSON.points, []),
+        (None, PERSON.points, []),
+        (None, HAND.points, MAPS),
+    ],
+    ids=["same", "another order", "fewer", "a person", "unsaid", "unsaid, others"],
+)
+def test_other_keypoints_reset_their_maps(
+    tmp_path: Path, before: Skeleton | None, points: tuple[str, ...], reset: list[str]
+) -> None:
+    """A checkpoint that does not say which points it knows knows COCO's person."""
+    torch.manual_seed(3)
+    model, said = "keypoint_rcnn_mobilenet_v2", list[str]()
+    old: Any = catalogue.build(model, ["hand"], before)
+    manifest: dict[str, Any] = {"model": model, "classes": ["hand"]}
+    manifest |= {} if before is None else {"skeleton": before.to_json()}
+    checkpoint.write(tmp_path / "old", old.state_dict(), manifest)
+    recipe = brief(model=model, start=str(tmp_path / "old.safetensors"))
+    detector = begin(recipe, ("hand",), said.append, skeleton(points, ()))
+    assert detector.skeleton.points == points
+    now = detector.state_dict()
+    changed = [
+        key
+        for key, value in old.state_dict().items()
+        if value.shape != now[key].shape or not torch.equal(value, now[key])
+    ]
+    assert changed == reset[: len(changed)]
+    assert bool(changed) == bool(reset) == ("begin anew" in said[-1])
+    assert bool(reset) == (f"keypoints are not these {len(points)}" in said[-1])
 
 
 def test_a_published_backbone_is_recognised(shared: Path) -> None:

@@ -5,6 +5,7 @@ order in which COCO's protocol breaks ties, and nothing that is not finite gets 
 Letters: G objects, D detections, P keypoints.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,7 +16,8 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from sightline.data.records import Dataset, Example, Segment
-from sightline.errors import AnnotationError, DatasetError, UsageError
+from sightline.errors import AnnotationError, DatasetError, SightlineWarning, UsageError
+from sightline.skeletons import Skeleton
 from sightline.types import Detections
 
 
@@ -99,12 +101,14 @@ def gather(dataset: Dataset, results: Iterable[Detections]) -> Columns:
 
     `results` is read once, so that it may be a generator: dense masks are never all in memory.
     Detections of classes that the data set does not have are left out. Raises UsageError where the
-    numbers of images, of keypoints or the sizes of masks differ, AnnotationError for boxes, scores
-    or keypoints that are not finite, DatasetError where model and data have no class in common.
+    numbers of images, of keypoints (or their order) or the sizes of masks differ, AnnotationError
+    for boxes, scores or keypoints that are not finite, DatasetError where model and data have no
+    class in common.
     """
     wants_masks = any(example.objects.segments is not None for example in dataset)
     points = 0 if dataset.skeleton is None else len(dataset.skeleton.points)
     maps: dict[tuple[str, ...], ndarray] = {}
+    met: set[Skeleton] = set()
     rows: list[dict[str, Any]] = []
     for example, found in zip_longest(dataset, results):
         if example is None or found is None:
@@ -116,6 +120,9 @@ def gather(dataset: Dataset, results: Iterable[Detections]) -> Columns:
             )
         if found.classes not in maps:
             maps[found.classes] = _class_map(found.classes, dataset.classes)
+        if found.skeleton is not None and found.skeleton not in met:
+            met.add(found.skeleton)
+            _check_points(found.skeleton, dataset)
         rows.append(_found_row(example, found, maps[found.classes], wants_masks, points))
     known = {name for names in maps for name in names}
     if dataset.classes and known and known.isdisjoint(dataset.classes):
@@ -133,6 +140,27 @@ def gather(dataset: Dataset, results: Iterable[Detections]) -> Columns:
     return Columns(
         _truth(dataset, order), _found(rows, order), place, tuple(dataset.classes), unknown
     )
+
+
+def _check_points(skeleton: Skeleton, dataset: Dataset) -> None:
+    """Refuse the data set's keypoints in another order; warn of as many others."""
+    if dataset.skeleton is None or dataset.skeleton.points == skeleton.points:
+        return
+    ours, theirs = dataset.skeleton.points, skeleton.points
+    if sorted(ours) == sorted(theirs):
+        raise UsageError(
+            "the labels have the model's keypoints in another order",
+            code="usage.keypoints",
+            hint=f"the model's order is {', '.join(theirs)}",
+        )
+    if len(ours) == len(theirs):
+        a, b = next(pair for pair in zip(theirs, ours, strict=True) if pair[0] != pair[1])
+        warnings.warn(
+            f"keypoints are compared in their order, and have other names: the model's {a!r} is "
+            f"held against {b!r}",
+            SightlineWarning,
+            stacklevel=4,
+        )
 
 
 def _id_key(image_id: int | str) -> tuple[bool, int, str]:
