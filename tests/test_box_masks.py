@@ -97,6 +97,18 @@ def test_each_form_is_of_the_same_pixels() -> None:
             assert (masks.rasterise(segment, SIZE) == mask.numpy()).all()
 
 
+def test_plain_data_have_masks_where_they_are_asked_for() -> None:
+    lazy, dense = found()
+    assert all("mask" not in row for row in lazy.to_json())
+    for one in (lazy, dense):
+        assert [row["mask"] for row in one.to_json("rle")] == dense.run_lengths()
+        assert [row["mask"] for row in one.to_json(masks="polygons")] == dense.polygons()
+    for bad, of in (("bitmaps", lazy), ("rle", replace(lazy, masks=None))):
+        with pytest.raises(UsageError) as caught:
+            of.to_json(bad)
+        assert caught.value.hint
+
+
 def test_without_masks_no_form_is_invented() -> None:
     bare = replace(found()[0], masks=None)
     for form in (bare.bitmaps, bare.run_lengths, bare.polygons):

@@ -223,14 +223,28 @@ class Detections:
             answer["keypoints"] = self.keypoints
         return answer
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Plain data: label, score, box [x1, y1, x2, y2] of each detection."""
+    def to_json(self, masks: str | None = None) -> list[dict[str, Any]]:
+        """Plain data: label, score, box [x1, y1, x2, y2] of each detection, keypoints if any.
+
+        `masks="rle"` adds "mask" as `run_lengths` gives it, and `masks="polygons"` as `polygons`.
+        UsageError for another form, and where there are no masks.
+        """
         rows: list[dict[str, Any]] = [
             {"label": name, "score": score, "box": box} for name, score, box in self
         ]
         if self.keypoints is not None:
             for row, points in zip(rows, self.keypoints.tolist(), strict=True):
                 row["keypoints"] = points
+        if masks is not None:
+            if masks not in ("rle", "polygons"):
+                raise UsageError(
+                    f"masks cannot be told in JSON as {masks!r}",
+                    code="usage.masks",
+                    hint="known are rle, polygons",
+                )
+            told: list[Any] = self.polygons() if masks == "polygons" else self.run_lengths()
+            for row, mask in zip(rows, told, strict=True):
+                row["mask"] = mask
         return rows
 
     def to_supervision(self) -> Any:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from sightline.batch.mask_forms import FORMS
 from sightline.batch.outputs import KINDS, Outputs, cell, error_row, line, row, stems
 from sightline.errors import ImageError, UsageError
 from sightline.types import Detections
@@ -109,6 +110,41 @@ def test_masks_and_keypoints(tmp_path: Path) -> None:
     assert result["keypoints"] == [12, 22, 0.75]
     (plain,) = json.loads((tmp_path / "detections.jsonl").read_text())["detections"]
     assert plain["mask"] == result["segmentation"]
+
+
+def test_masks_without_pixels_are_written_in_every_form(tmp_path: Path) -> None:
+    """A weak detection may have none; it stays a detection."""
+    from dataclasses import replace
+
+    mask = torch.zeros(2, *SIZE, dtype=torch.bool)
+    mask[1, 20:40, 10:50] = True
+    mask[1, 2:4, 70:80] = True
+    answer = replace(found(2), masks=mask)
+    for form in FORMS:
+        with Outputs(tmp_path / form, ["coco", "jsonl", "yolo"], ["b/a.png"], form) as outputs:
+            outputs.add("b/a.png", IMAGE, answer)
+    (rle, polygons, bitmaps) = (
+        [one["mask"] for one in json.loads(text)["detections"]]
+        for text in ((tmp_path / form / "detections.jsonl").read_text() for form in FORMS)
+    )
+    assert rle == answer.run_lengths() and polygons == answer.polygons()
+    assert polygons[0] == [] and len(polygons[1]) == 2
+    assert bitmaps == ["masks/b/a/0001.png", "masks/b/a/0002.png"]
+    assert Pillow.open(tmp_path / "bitmaps" / bitmaps[0]).getextrema() == (0, 0)
+    lines = (tmp_path / "rle/labels/b/a.txt").read_text().splitlines()
+    assert lines[0] == (
+        "1 0.100000 0.333333 0.500000 0.333333 0.500000 0.666667 0.100000 0.666667 0.98765"
+    )
+    assert len(lines) == 2 and len(lines[1].split()) == 2 + 2 * (4 + 1 + 4 + 1 + 1)
+    with Outputs(tmp_path / "bitmaps", [], ["b/a.png"], "bitmaps") as outputs:
+        outputs.add("b/a.png", IMAGE, answer[:1])
+    assert [path.name for path in (tmp_path / "bitmaps/masks").rglob("*.png")] == ["0001.png"]
+
+
+def test_an_unknown_form_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="svg"):
+        Outputs(tmp_path / "new", ["coco"], [], "svg")
+    assert not (tmp_path / "new").exists()
 
 
 def test_unknown_kinds_are_named(tmp_path: Path) -> None:

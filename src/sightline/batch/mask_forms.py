@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -41,13 +40,6 @@ def check_form(form: str) -> str:
 def picture(stem: str, number: int) -> str:
     """Where the picture of detection `number`, the first being 1, lies below the folder."""
     return f"masks/{stem}/{number:04d}.png"
-
-
-def mask_values(found: Detections, form: str, stem: str) -> list[Any]:
-    """What stands for each mask in a line of JSON; for pictures their paths below the folder."""
-    if form == "bitmaps":
-        return [picture(stem, number) for number in range(1, len(found) + 1)]
-    return found.polygons() if form == "polygons" else found.run_lengths()
 
 
 def one_outline_each(found: Detections) -> Iterator[Ring]:

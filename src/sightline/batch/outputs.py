@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sightline import boxes as bx
-from sightline.batch.mask_forms import MaskPictures, check_form, mask_values, one_outline_each
+from sightline.batch.mask_forms import MaskPictures, check_form, one_outline_each, picture
 from sightline.errors import SightlineError, UsageError
 from sightline.files import atomic_write, make_folder, refuse, write_json, write_text
 from sightline.types import Detections
@@ -30,19 +30,18 @@ def row(key: str, found: Detections, form: str = "rle", stem: str = "") -> dict[
     Scores have five decimals and boxes two: finer differences say nothing. Masks are of a `form`
     of `mask_forms.FORMS`; pictures are named by the image's `stem`.
     """
-    answer = _plain(key, found)
-    if found.masks is not None:
-        values = mask_values(found, form, stem)
-        for one, mask in zip(answer["detections"], values, strict=True):
-            one["mask"] = mask
+    answer = _plain(key, found, None if found.masks is None or form == "bitmaps" else form)
+    if form == "bitmaps" and found.masks is not None:
+        for number, one in enumerate(answer["detections"], start=1):
+            one["mask"] = picture(stem, number)
     return answer
 
 
-def _plain(key: str, found: Detections) -> dict[str, Any]:
+def _plain(key: str, found: Detections, masks: str | None = None) -> dict[str, Any]:
     height, width = found.size
     detections = [
         {**one, "score": round(one["score"], 5), "box": [round(v, 2) for v in one["box"]]}
-        for one in found.to_json()
+        for one in found.to_json(masks)
     ]
     return {"file": key, "width": width, "height": height, "detections": detections}
 
