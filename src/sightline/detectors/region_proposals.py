@@ -48,7 +48,7 @@ class ProposalHead(nn.Module):
         def rows(maps: Tensor, width: int) -> Tensor:
             return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, width)
 
-        hidden = [F.relu(self.conv(x)) for x in features]
+        hidden = [F.relu(self.conv(x), inplace=True) for x in features]
         logits = [rows(self.objectness(x), 1) for x in hidden]
         offsets = [rows(self.box_offsets(x), 4) for x in hidden]
         return torch.cat(logits, dim=1)[..., 0].float(), torch.cat(offsets, dim=1).float()

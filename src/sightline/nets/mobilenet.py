@@ -39,7 +39,9 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """One map to the next."""
         y: Tensor = self.narrow(self.depthwise(self.widen(x)))
-        return x + y if self.adds else y
+        if self.adds:
+            y += x  # in place: nobody else has it
+        return y
 
 
 class MobileNetV2(nn.Module):

@@ -50,7 +50,7 @@ class FPN(nn.Module):
         for conv, x in zip(reversed(self.lateral), reversed(used), strict=True):
             y = conv(x)
             if merged:
-                y = y + F.interpolate(merged[-1], size=y.shape[-2:], mode="nearest")
+                y += F.interpolate(merged[-1], size=y.shape[-2:], mode="nearest")
             merged.append(y)
         levels = [conv(y) for conv, y in zip(self.output, reversed(merged), strict=True)]
         if self.extra == "p6p7":

@@ -37,7 +37,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """One map to the next."""
-        return F.relu(self.path(x) + self.shortcut(x), inplace=True)
+        y: Tensor = self.path(x)
+        y += self.shortcut(x)  # in place: nobody else has it, and the maps are large
+        return F.relu(y, inplace=True)
 
 
 def _block(channels_in: int, width: int, stride: int, bottleneck: bool) -> Residual:
