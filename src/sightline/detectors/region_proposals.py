@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid
+from sightline.detectors.anchored import Anchored
 from sightline.detectors.losses import normaliser
 from sightline.matching import IGNORED, IouMatcher, Sampler
 from sightline.preparation import Preparation
-from sightline.suppress import Selection, select
-from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
+from sightline.suppress import Selection
+from sightline.types import Batch, Features, Regions, Scored, Targets
 
 TO_TRAIN = Selection(score=0.0, iou=0.7, limit=2000, per_level=2000, by_level=True, min_size=1e-3)
 """Which proposals are learnt from."""
@@ -99,10 +100,8 @@ class ProposalCriterion:
         return {"objectness": entropy / total, "proposal_box": distance / total}
 
 
-class RegionProposalNetwork(nn.Module):
+class RegionProposalNetwork(Anchored):
     """A detector of one class, "object", over the encoder that the second stage reads too."""
-
-    classes = ("object",)
 
     def __init__(
         self,
@@ -113,33 +112,14 @@ class RegionProposalNetwork(nn.Module):
         criterion: ProposalCriterion = ProposalCriterion(),
         selection: Selection = TO_TEST,
     ) -> None:
-        super().__init__()
-        self.encoder, self.head, self.anchors = encoder, head, anchors
-        self.preparation, self.criterion, self.selection = preparation, criterion, selection
-
-    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
-        """Resize, normalise and pad images of one size."""
-        return self.preparation(images)
-
-    def encode(self, batch: Batch) -> Features:
-        """The maps that both stages read."""
-        features: Features = self.encoder(batch.pixels)
-        return features
-
-    def propose(self, batch: Batch, features: Features) -> Regions:
-        """Every anchor of every cell of every level."""
-        grids = [(x.shape[-2], x.shape[-1]) for x in features]
-        return self.anchors.regions(grids, batch.size, len(batch)).to(batch.pixels.device)
+        super().__init__(("object",), encoder, anchors, preparation, selection)
+        self.head, self.criterion = head, criterion
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """How much each anchor looks like an object, and each moved by its offsets."""
         logits, offsets = self.head(features)
         boxes = bx.decode(offsets.flatten(0, 1), regions.boxes)
         return Scored(regions, logits.flatten()[:, None].sigmoid(), boxes)
-
-    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
-        """The best of each level, after suppression level by level."""
-        return select(scored, batch, self.selection, self.classes)
 
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """The first stage alone: what objects are, of whatever class."""

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid, octaves
+from sightline.detectors.anchored import Anchored
 from sightline.detectors.losses import focal, normaliser, row_weights
 from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher, objects_of
 from sightline.nets.mobilenet import MobileNetV2
@@ -31,8 +32,8 @@ from sightline.nets.pyramids import FPN, Encoder
 from sightline.nets.resnet import resnet50
 from sightline.ops.quality_focal import quality_focal
 from sightline.preparation import Preparation
-from sightline.suppress import Selection, select
-from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
+from sightline.suppress import Selection
+from sightline.types import Batch, Features, Regions, Scored, Targets
 
 PRIOR = 0.01
 """π: the score every anchor starts from, so that background does not drown the first steps."""
@@ -199,7 +200,7 @@ class QualityCriterion:
         }
 
 
-class RetinaNet(nn.Module):
+class RetinaNet(Anchored):
     """Pyramid, towers, anchors: every anchor of every level is a region, all classified at once."""
 
     def __init__(
@@ -212,34 +213,14 @@ class RetinaNet(nn.Module):
         preparation: Preparation,
         selection: Selection,
     ) -> None:
-        super().__init__()
-        self.classes = tuple(classes)
-        self.encoder, self.towers, self.anchors = encoder, towers, anchors
-        self.criterion, self.preparation, self.selection = criterion, preparation, selection
-
-    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
-        """Resize, normalise and pad images of one size."""
-        return self.preparation(images)
-
-    def encode(self, batch: Batch) -> Features:
-        """P3 to P7."""
-        features: Features = self.encoder(batch.pixels)
-        return features
-
-    def propose(self, batch: Batch, features: Features) -> Regions:
-        """Every anchor of every cell of every level."""
-        grids = [(x.shape[-2], x.shape[-1]) for x in features]
-        return self.anchors.regions(grids, batch.size, len(batch)).to(batch.pixels.device)
+        super().__init__(classes, encoder, anchors, preparation, selection)
+        self.towers, self.criterion = towers, criterion
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """A sigmoid a class, and each anchor moved by its offsets."""
         logits, offsets = self.towers(features)
         boxes = bx.decode(offsets.flatten(0, 1), regions.boxes)
         return Scored(regions, logits.flatten(0, 1).sigmoid(), boxes)
-
-    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
-        """The best of each level above the threshold, then NMS class by class."""
-        return select(scored, batch, self.selection, self.classes)
 
     def loss(
         self, batch: Batch, targets: Sequence[Targets], teacher: Scored | None = None

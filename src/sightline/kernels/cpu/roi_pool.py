@@ -49,7 +49,7 @@ def _greatest(maps: Array, cells: Array, k: int, best: Array, out: Array) -> Non
 @compiled
 def _better(value: Any, high: Any) -> Any:
     """Greater, or the first that is not a number."""
-    return bool((not (value <= high)) & (high == high))  # noqa: PLR0124 - not NaN
+    return (not (value <= high)) & (high == high)  # noqa: PLR0124 - not NaN
 
 
 @compiled
