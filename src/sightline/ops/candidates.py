@@ -20,10 +20,14 @@ def above(
     return rows, columns
 
 
+@kernel
 def best_of_each(
     scores: Float[Tensor, "C"], groups: Int[Tensor, "C"], limit: int
 ) -> Bool[Tensor, "C"]:
-    """Marks the `limit` best of every group; of equal scores the first."""
+    """Marks the `limit` best of every group; of equal scores the first.
+
+    Compared in single precision; what is not a number counts as best.
+    """
     by_score = scores.float().sort(descending=True, stable=True).indices
     order = by_score[groups[by_score].sort(stable=True).indices]
     owner = groups[order]
