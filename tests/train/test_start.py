@@ -109,7 +109,25 @@ def test_a_published_backbone_is_recognised(shared: Path) -> None:
     assert torch.equal(detector.encoder.backbone.stem.conv.weight, published)
 
 
-def test_another_model_gives_its_encoder(saved: Path) -> None:
+@pytest.mark.parametrize("same", [True, False], ids=["the same classes", "others"])
+def test_a_model_of_the_family_gives_both_stages(tmp_path: Path, same: bool) -> None:
+    """From masks to keypoints; the outputs of classes only where these are the same."""
+    torch.manual_seed(5)
+    old: Any = catalogue.build("mask_rcnn_mobilenet_v2", ["person"])
+    manifest = {"model": "mask_rcnn_mobilenet_v2", "classes": ["person"]}
+    checkpoint.write(tmp_path / "old", old.state_dict(), manifest)
+    recipe = brief(model="keypoint_rcnn_mobilenet_v2", start=str(tmp_path / "old"), seed=6)
+    said: list[str] = []
+    detector = begin(recipe, ("person",) if same else ("cat",), said.append)
+    own, before = detector.state_dict(), old.state_dict()
+    equal = {key for key in own if key in before and torch.equal(own[key], before[key])}
+    assert {"proposer.head.conv.weight", "head.layers.fc6.weight"} <= equal
+    assert ("head.class_logits.weight" in equal) == same
+    assert "branch.head.maps.weight" not in equal
+    assert "a mask_rcnn_mobilenet_v2" in said[-1]
+
+
+def test_another_model_gives_what_both_have(saved: Path) -> None:
     """The backbone whole, and the part of the pyramid that both have."""
     said: list[str] = []
     recipe = brief(model="faster_rcnn_mobilenet_v2", start=str(saved))

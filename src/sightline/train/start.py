@@ -28,7 +28,7 @@ def begin(
     `recipe.start` is None, "embedded", a checkpoint, a model with embedded weights, a file of a
     backbone in a published layout, or the name of published weights, which alone may be fetched. A
     checkpoint of other classes or keypoints gives all but the parts whose shape depends on these,
-    one of another model its encoder, if the backbones are the same. Raises WeightsError and
+    one of another model what both have, if the backbones are the same. Raises WeightsError and
     UsageError.
     """
     torch.manual_seed(recipe.seed)
@@ -112,7 +112,7 @@ def _carry(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say
     """Load a checkpoint, but what depends on its classes or keypoints where these are others."""
     name = saved.manifest.get("model")
     if name != catalogue.resolve(recipe.model):
-        _carry_encoder(detector, saved, recipe.model, say)
+        _carry_common(detector, saved, recipe, say)
         return
     before_options = saved.manifest.get("options") or {}
     if before_options != dict(recipe.options):
@@ -139,21 +139,37 @@ def _carry(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say
         say(f"start: {saved.path}, same classes{'' if bones is None else ', same keypoints'}")
 
 
-def _carry_encoder(detector: Any, saved: checkpoint.Checkpoint, model: str, say: Say) -> None:
-    """Load what two models have in common: the backbone, whole, and of the pyramid what fits."""
-    own: dict[str, Tensor] = detector.encoder.state_dict()
-    theirs = {key.rpartition("encoder.")[2]: value for key, value in saved.state.items()}
-    shared = {k: v for k, v in own.items() if k in theirs and theirs[k].shape == v.shape}
-    if not all(key in shared for key in own if key.startswith("backbone.")):
-        name = saved.manifest.get("model")
+def _carry_common(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say) -> None:
+    """Load what two models have in common: the backbone, whole, and what else has the same place
+    and shape: the pyramid, and between models of Faster R-CNN's family both stages. What depends on
+    the classes is taken where these are the same.
+    """
+    own: dict[str, Tensor] = detector.state_dict()
+    reset: list[str] = []
+    if saved.classes != tuple(detector.classes):
+        more = _named(len(detector.classes) + 1)
+        reset = _resized(detector, recipe, more, skeleton_of(detector))
+    theirs = {_place(key): value for key, value in saved.state.items()}
+    shared = {
+        key: theirs[_place(key)]
+        for key, value in own.items()
+        if _place(key) in theirs and theirs[_place(key)].shape == value.shape and key not in reset
+    }
+    name = saved.manifest.get("model")
+    if not all(key in shared for key in own if _place(key).startswith("backbone.")):
         raise WeightsError(
-            f"these are weights of {name}, not of {model}, and its backbone is another",
+            f"these are weights of {name}, not of {recipe.model}, and its backbone is another",
             code="weights.architecture",
             path=saved.path,
         )
-    detector.encoder.load_state_dict({key: theirs[key] for key in shared}, strict=False)
-    other = f"{len(shared)} of the encoder's {len(own)} entries, the rest is random"
-    say(f"start: {saved.path}, a {saved.manifest.get('model')}: {other}")
+    detector.load_state_dict(shared, strict=False)
+    other = f"{len(shared)} of {len(own)} entries, the rest is random"
+    say(f"start: {saved.path}, a {name}: {other}")
+
+
+def _place(key: str) -> str:
+    """Where an entry stands, whichever stage holds the encoder."""
+    return key.rpartition("encoder.")[2]
 
 
 def _named(count: int) -> tuple[str, ...]:
