@@ -22,7 +22,7 @@ def models(
         also = f" (also: {', '.join(row['aliases'])})" if row["aliases"] else ""
         print(f"{row['name']:<{width}}  {row['weights']}{also}")
         for key, choices in row["options"].items():
-            print(f"{'':<{width}}  --set \"options={{'{key}': '…'}}\": {' or '.join(choices)}")
+            print(f"{'':<{width}}  option {key}: {' or '.join(choices)}")
         if row["figures"]:
             shown = ", ".join(f"{key} {value:.3f}" for key, value in row["figures"].items())
             print(f"{'':<{width}}  {len(row['classes'])} classes; {shown}")

@@ -147,7 +147,7 @@ def keypoint_rcnn_resnet50_fpn(
 def keypoint_rcnn_mobilenet_v2(
     classes: Sequence[str], skeleton: Skeleton = PERSON, pooling: Pooling = "align"
 ) -> KeypointRCNN:
-    """The light one, for CPUs: four convolutions of 96 channels, true to the half pixel."""
+    """The light one, for CPUs: three convolutions of 64 channels, true to the half pixel."""
     cells = RegionPooling(size=(14, 14), method=pooling, aligned=True, levels=3)
-    head = KeypointHead(96, len(skeleton.points), cells, hidden=96, depth=4)
+    head = KeypointHead(96, len(skeleton.points), cells, hidden=64, depth=3)
     return KeypointRCNN(faster_rcnn_mobilenet_v2(classes, pooling), head, skeleton)
