@@ -129,13 +129,13 @@ def test_equal_scores_keep_the_order_of_their_regions(name: str) -> None:
     model = detector(name)
     trace = pipeline.run(model, [picture(2)])
     spread = trace.scored.scores.max() - trace.scored.scores.min()
-    for values in (20, 5, 2, 1):  # so many different scores, until most answers tie
+    for values in (20, 5, 2, 1):  # so many different scores, until many answers tie
         step = max(float(spread) / values, 1e-6)
         tied = replace(trace.scored, scores=(trace.scored.scores / step).round() * step)
         (found,) = model.postprocess(trace.batch, trace.features, tied)
         equal = (found.scores.diff() == 0).nonzero()[:, 0]
-        if len(equal) > len(found) / 2:
+        if len(equal) >= len(found) / 3:
             break
-    assert len(equal) > len(found) / 2
+    assert len(equal) >= len(found) / 3
     places = found.region * len(found.classes) + found.labels
     assert bool((places[equal] < places[equal + 1]).all())
