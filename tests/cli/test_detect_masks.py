@@ -147,3 +147,20 @@ def test_a_model_without_masks_says_so(checkpoint: Path, photos: Path, tmp_path:
     assert caught.value.code == "usage.masks"
     assert not (tmp_path / "new").exists()
     assert "mask" not in json.loads(detect(checkpoint, photos, "--json"))
+
+
+def test_the_weights_of_the_package_find_a_person() -> None:
+    """Without a network: the mask lies on Grace Hopper, not on the corners of the photo."""
+    from sightline.cli import demo
+    from sightline.predict import embedded
+
+    if embedded("mask_rcnn_mobilenet_v2") is None:
+        pytest.skip("this source tree has no trained weights yet")
+    words = ["detect", str(demo.photos()[0]), "--model", "mask_rcnn", "--json"]
+    answer = CliRunner().invoke(app, words, catch_exceptions=False)
+    best = json.loads(answer.stdout)["detections"][0]
+    assert best["label"] == "person"
+    height, width = best["mask"]["size"]
+    mask = masks.decode(masks.from_text(best["mask"]["counts"], (height, width)))
+    assert mask[200, 250] and mask[500, 250]  # face and uniform
+    assert not mask[5, 5] and not mask[5, -5]
