@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
+from sightline import boxes as bx
 from sightline.data.checks import OnBad
 from sightline.data.open import open_dataset
 from sightline.data.records import Dataset, Example, Objects, Segment
@@ -84,32 +86,24 @@ def _partners(
     """(our row, their row) of each object that both list, and how many only they list."""
     ours, theirs = example.objects, other.objects
     place = {number: row for row, number in enumerate(ours.ids.tolist())}
-    pairs = []
-    for row, number in enumerate(theirs.ids.tolist()):
-        mine = place.get(number)
-        if mine is None:
-            continue
-        names = sets[0].classes[ours.labels[mine]], sets[1].classes[theirs.labels[row]]
-        if names[0] != names[1] or _iou(ours.boxes[mine], theirs.boxes[row]) < SAME_PLACE:
-            error = AnnotationError(
-                f"in {example.path.name} the id {number} is a {names[1]} at "
-                f"{_corners(theirs.boxes[row])}, and a {names[0]} at {_corners(ours.boxes[mine])} "
+    numbers = theirs.ids.tolist()
+    pairs = [(place[number], row) for row, number in enumerate(numbers) if number in place]
+    mine, rows = np.array(pairs, np.int64).reshape(-1, 2).T
+    boxes = ours.boxes[mine], theirs.boxes[rows]
+    overlap = bx.iou_pairs(*map(torch.from_numpy, boxes)).tolist()
+    for i, (own, row) in enumerate(pairs):
+        names = sets[0].classes[ours.labels[own]], sets[1].classes[theirs.labels[row]]
+        if names[0] != names[1] or overlap[i] < SAME_PLACE:
+            raise AnnotationError(
+                f"in {example.path.name} the id {numbers[row]} is a {names[1]} at "
+                f"{_corners(boxes[1][i])}, and a {names[0]} at {_corners(boxes[0][i])} "
                 "in the first labels",
                 code="labels.disagree",
                 path=file,
-                pointer=f"id {number}",
+                pointer=f"id {numbers[row]}",
                 hint="both files must give one object one id",
             )
-            raise error
-        pairs.append((mine, row))
     return pairs, len(theirs) - len(pairs)
-
-
-def _iou(a: Float[ndarray, "4"], b: Float[ndarray, "4"]) -> float:
-    sides = (np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(min=0)
-    shared = float(sides.prod())
-    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - shared
-    return shared / union if union > 0 else 1.0
 
 
 def _corners(box: Float[ndarray, "4"]) -> str:

@@ -117,7 +117,9 @@ class RegionProposalNetwork(Anchored):
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """How much each anchor looks like an object, and each moved by its offsets."""
-        logits, offsets = self.head(features)
+        return self._scored(regions, *self.head(features))
+
+    def _scored(self, regions: Regions, logits: Tensor, offsets: Tensor) -> Scored:
         boxes = bx.decode(offsets.flatten(0, 1), regions.boxes)
         return Scored(regions, logits.flatten()[:, None].sigmoid(), boxes)
 
@@ -134,5 +136,4 @@ class RegionProposalNetwork(Anchored):
         logits, offsets = self.head(features)
         boxes, level = regions.boxes[:count], regions.level[:count]
         losses = self.criterion(logits, offsets, boxes, level, batch, targets)
-        found = bx.decode(offsets.detach().flatten(0, 1), regions.boxes)
-        return losses, Scored(regions, logits.detach().flatten()[:, None].sigmoid(), found)
+        return losses, self._scored(regions, logits.detach(), offsets.detach())
