@@ -74,6 +74,11 @@ def finds_keypoints(name: str) -> bool:
     return "skeleton" in inspect.signature(builder(name)).parameters
 
 
+def learns_by_steps(name: str) -> bool:
+    """Whether a model has a `loss`, which the training loop follows; others learn their own way."""
+    return hasattr(get_type_hints(builder(name))["return"], "loss")
+
+
 def options_of(name: str) -> dict[str, tuple[str, ...]]:
     """The switches of a model's builder, and what each can be; the usual choice comes first."""
     make = builder(name)
