@@ -20,6 +20,8 @@ NONE: Mapping[str, str] = MappingProxyType({})
 """No option set."""
 
 MODELS: dict[str, str] = {
+    "fast_rcnn_mobilenet_v2": "sightline.detectors.fast_rcnn:fast_rcnn_mobilenet_v2",
+    "fast_rcnn_vgg16": "sightline.detectors.fast_rcnn:fast_rcnn_vgg16",
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
     "faster_rcnn_resnet50_fpn": "sightline.detectors.faster_rcnn:faster_rcnn_resnet50_fpn",
     "faster_rcnn_vgg16": "sightline.detectors.faster_rcnn:faster_rcnn_vgg16",
@@ -33,6 +35,7 @@ MODELS: dict[str, str] = {
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
 ALIASES: dict[str, str] = {
+    "fast_rcnn": "fast_rcnn_mobilenet_v2",
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
@@ -72,6 +75,11 @@ def builder(name: str) -> Builder:
 def finds_keypoints(name: str) -> bool:
     """Whether a model finds keypoints: its builder then takes their skeleton."""
     return "skeleton" in inspect.signature(builder(name)).parameters
+
+
+def searches(name: str) -> bool:
+    """Whether a model's regions come from a search of the pixels, outside of its network."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
 
 
 def options_of(name: str) -> dict[str, tuple[str, ...]]:

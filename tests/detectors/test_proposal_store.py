@@ -1,5 +1,7 @@
 """Proposals are searched once, whatever is stopped, damaged or shared in between."""
 
+import copy
+import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -183,3 +185,11 @@ def test_images_without_proposals_have_no_regions() -> None:
     batch = Batch(torch.zeros(2, 3, 32, 48), (Frame((32, 48), (32, 48)),) * 2)
     regions = batch_regions(batch, Preparation(), nothing)
     assert len(regions) == 0 and regions.boxes.shape == (0, 4)
+
+
+def test_copies_of_a_detector_share_it_and_other_processes_its_folder(tmp_path: Path) -> None:
+    store = ProposalStore(tmp_path, limit=100)
+    assert copy.deepcopy([store])[0] is store
+    boxes = store.boxes(picture(), Quarters(), "fast")
+    other = pickle.loads(pickle.dumps(store))
+    assert other.limit == 100 and torch.equal(other.boxes(picture(), nothing, "fast"), boxes)

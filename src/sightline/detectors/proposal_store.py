@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ class ProposalStore:
 
     In `folder` every picture has a file of its own (None: memory only), written in one step, so
     that any number of processes may share it; one that is damaged is searched and written anew.
-    In front of it the last used boxes, up to `limit` bytes, stay in memory. Threads may share one.
+    In front of it the last used boxes, up to `limit` bytes, stay in memory. Threads may share one;
+    a detector's copies do.
     """
 
     def __init__(self, folder: Path | None = None, limit: int = 64 << 20) -> None:
@@ -43,6 +45,13 @@ class ProposalStore:
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ProposalStore":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process gets: the folder, and a memory of its own."""
+        return ProposalStore, (self.folder, self.limit)
 
     def boxes(
         self, image: UInt8[Tensor, "3 H W"], search: Search, method: str
