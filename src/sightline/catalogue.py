@@ -31,6 +31,7 @@ MODELS: dict[str, str] = {
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
+    "selective_search": "sightline.detectors.selective_search:selective_search",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -42,6 +43,9 @@ ALIASES: dict[str, str] = {
     "retinanet": "retinanet_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
+
+WEIGHTLESS: dict[str, tuple[str, ...]] = {"selective_search": ("object",)}
+"""Models that learn nothing, and need no weights → the classes that they know by themselves."""
 
 PUBLISHED: dict[str, str] = {
     "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",

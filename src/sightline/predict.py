@@ -158,6 +158,8 @@ def load(
         raise UsageError(f"dtype is fp32 or bf16, not {dtype!r}", code="usage.dtype")
     if str(name_or_path) in catalogue.PUBLISHED:
         stored = _published(str(name_or_path))
+    elif str(name_or_path) in catalogue.WEIGHTLESS:
+        stored = _without_weights(str(name_or_path))
     else:
         stored = checkpoint.read(locate(name_or_path))
     return assemble(stored, score=score, dtype=dtype, device=device)
@@ -175,6 +177,12 @@ def _published(name: str) -> checkpoint.Checkpoint:
     path = weights.load_named(detector, name)
     manifest = {"model": model, "classes": classes, "category_ids": ids}
     return checkpoint.Checkpoint(detector.state_dict(), manifest, path)
+
+
+def _without_weights(name: str) -> checkpoint.Checkpoint:
+    """What a checkpoint would say of a model that learns nothing."""
+    manifest = {"model": name, "classes": list(catalogue.WEIGHTLESS[name])}
+    return checkpoint.Checkpoint({}, manifest, Path(name))
 
 
 def assemble(
