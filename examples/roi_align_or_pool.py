@@ -6,7 +6,8 @@ COCO is a folder with `annotations/person_masks_train.json`, `person_masks_val.j
 images. Both networks begin with the same weights, see the same pictures in the same order, and
 differ in nothing but how a region is read from the maps: RoIPool rounds its corners and its bins to
 whole cells (8 pixels and more), RoIAlign rounds nothing (He 2017, sections 3 and 4.1). Prints a
-table of both. What is there already is not trained again, what was stopped goes on; `--method` does one of them.
+table of both. What is there already is not trained again, what was stopped goes on; `--method` does
+one of them.
 """
 
 import argparse

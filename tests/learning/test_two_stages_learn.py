@@ -1,7 +1,7 @@
 """The two-stage family really learns, by the command line, on one core, with numbers.
 
-All begin with the encoder of the embedded RetinaNet, both stages and the branch for masks at random;
-keypoints begin with both stages of the embedded Mask R-CNN.
+Boxes and masks begin with the encoder of the embedded RetinaNet, both stages and the branch at
+random; keypoints begin with both stages of the embedded Mask R-CNN.
 """
 
 import json
