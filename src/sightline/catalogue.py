@@ -81,6 +81,11 @@ def finds_keypoints(name: str) -> bool:
     return "skeleton" in inspect.signature(builder(name)).parameters
 
 
+def learns_by_steps(name: str) -> bool:
+    """Whether a model has a `loss`, which the training loop follows; others learn their own way."""
+    return hasattr(get_type_hints(builder(name))["return"], "loss")
+
+
 def searches(name: str) -> bool:
     """Whether a model's regions come from a search of the pixels, outside of its network."""
     return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
