@@ -17,14 +17,14 @@ Key of shapes: B images, R regions, K classes, N offsets, S sampled regions.
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from sightline import boxes as bx
-from sightline.detectors.proposal_store import ProposalStore, batch_regions
+from sightline.detectors.proposal_store import ProposalStore, Proposer, batch_regions
 from sightline.detectors.region_head import (
     Pooling,
     RegionCriterion,
@@ -49,6 +49,9 @@ ANSWERS = Selection(score=0.05, iou=0.3, limit=100, per_level=None)
 SAMPLED = RegionCriterion(sampler=Sampler(64, 0.25), beta=1.0, near=0.1)
 """Of each image 64 regions, a quarter of them with an IoU of 0.5, the others of 0.1 up to there."""
 
+PROPOSALS = 2000
+"""So many an image at most, as in the paper."""
+
 MEASURED_IMAGES = 100
 """So many images tell the mean and the variance of the offsets: some thousands of regions."""
 
@@ -57,17 +60,6 @@ FEWEST_OFFSETS = 50
 
 Layers = Literal["full", "svd"]
 """fc6 and fc7 as they were learnt, or each as two layers through fewer units."""
-
-
-@runtime_checkable
-class Proposer(Protocol):
-    """A search that needs no network: a detector of one class, "object"."""
-
-    method: str
-
-    def search(self, image: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "R 4"]:
-        """Boxes in the image's pixels, best first; `method` and the pixels decide which."""
-        ...
 
 
 class MeasuredHead(RegionHead):
@@ -260,7 +252,8 @@ def fast_rcnn_vgg16(
     head = MeasuredHead(RegionPooling(method=pooling, levels=1), VGG16Layers(), 4096, len(classes))
     preparation = Preparation(shorter=600, longer=1000)
     return _laid_out(
-        FastRCNN(classes, OneMap(VGG16()), head, preparation, SelectiveSearch()), layers
+        FastRCNN(classes, OneMap(VGG16()), head, preparation, SelectiveSearch(limit=PROPOSALS)),
+        layers,
     )
 
 
@@ -274,4 +267,6 @@ def fast_rcnn_mobilenet_v2(
         RegionPooling(method=pooling, levels=3), TwoLayers(96, hidden=256), 256, len(classes)
     )
     preparation = Preparation(shorter=None, longer=416)
-    return _laid_out(FastRCNN(classes, encoder, head, preparation, SelectiveSearch()), layers)
+    return _laid_out(
+        FastRCNN(classes, encoder, head, preparation, SelectiveSearch(limit=PROPOSALS)), layers
+    )
