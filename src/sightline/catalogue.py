@@ -29,6 +29,7 @@ MODELS: dict[str, str] = {
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
+    "selective_search": "sightline.detectors.selective_search:selective_search",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -39,6 +40,9 @@ ALIASES: dict[str, str] = {
     "retinanet": "retinanet_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
+
+WEIGHTLESS: dict[str, tuple[str, ...]] = {"selective_search": ("object",)}
+"""Models that learn nothing, and need no weights → the classes that they know by themselves."""
 
 PUBLISHED: dict[str, str] = {
     "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",
@@ -72,6 +76,11 @@ def builder(name: str) -> Builder:
 def finds_keypoints(name: str) -> bool:
     """Whether a model finds keypoints: its builder then takes their skeleton."""
     return "skeleton" in inspect.signature(builder(name)).parameters
+
+
+def learns_by_steps(name: str) -> bool:
+    """Whether a model has a `loss`, which the training loop follows; others learn their own way."""
+    return hasattr(get_type_hints(builder(name))["return"], "loss")
 
 
 def options_of(name: str) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """`sightline.load`: a trained model, ready to be called on images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -143,6 +143,7 @@ def load(
     score: float | None = 0.3,
     dtype: Literal["fp32", "bf16"] = "fp32",
     device: str = "cpu",
+    options: Mapping[str, str] = catalogue.NONE,
 ) -> Model:
     """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder).
 
@@ -150,14 +151,24 @@ def load(
     suits evaluation. A name of `catalogue.PUBLISHED` fetches those weights, if the cache has none:
     nothing else here ever uses the network. The detector is made ready: batch norm folded,
     channels last, and bfloat16 where `dtype` says so (half the time of fp32 on CPUs that know it;
-    boxes and scores differ slightly). Raises UsageError, WeightsError.
+    boxes and scores differ slightly). `options` are switches of a model that needs no weights
+    (`catalogue.WEIGHTLESS`); what a checkpoint was built with stands in it. Raises UsageError,
+    WeightsError.
     """
     if score is not None and not 0 <= score < 1:
         raise UsageError(f"a score lies in 0 … 1, not {score}", code="usage.score")
     if dtype not in DTYPES:
         raise UsageError(f"dtype is fp32 or bf16, not {dtype!r}", code="usage.dtype")
+    if options and str(name_or_path) not in catalogue.WEIGHTLESS:
+        raise UsageError(
+            f"options cannot be set where there are weights: {', '.join(options)}",
+            code="usage.option",
+            hint=f"models without weights are {', '.join(catalogue.WEIGHTLESS)}",
+        )
     if str(name_or_path) in catalogue.PUBLISHED:
         stored = _published(str(name_or_path))
+    elif str(name_or_path) in catalogue.WEIGHTLESS:
+        stored = _without_weights(str(name_or_path), options)
     else:
         stored = checkpoint.read(locate(name_or_path))
     return assemble(stored, score=score, dtype=dtype, device=device)
@@ -175,6 +186,13 @@ def _published(name: str) -> checkpoint.Checkpoint:
     path = weights.load_named(detector, name)
     manifest = {"model": model, "classes": classes, "category_ids": ids}
     return checkpoint.Checkpoint(detector.state_dict(), manifest, path)
+
+
+def _without_weights(name: str, options: Mapping[str, str]) -> checkpoint.Checkpoint:
+    """What a checkpoint would say of a model that learns nothing."""
+    classes = list(catalogue.WEIGHTLESS[name])
+    manifest = {"model": name, "classes": classes, "options": dict(options)}
+    return checkpoint.Checkpoint({}, manifest, Path(name))
 
 
 def assemble(

@@ -19,7 +19,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preparation:
     """Scale an image until its shorter side is `shorter`, or its longer side `longer` if sooner.
 
-    `shorter=None` leaves only the bound on the longer side. The result is padded at the right and
+    `shorter=None` leaves only the bound on the longer side; `enlarge=False` leaves images that are
+    smaller as they are. The result is padded at the right and
     the bottom to multiples of `divisor`, with the mean colour (0 after normalisation). Bilinear,
     without antialiasing, as torchvision's `GeneralizedRCNNTransform`.
     """
@@ -29,6 +30,7 @@ class Preparation:
     divisor: int = 32
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    enlarge: bool = True
 
     def resized(self, size: Size) -> Size:
         """The size that an image of `size` gets before padding; no side falls below 1.
@@ -40,6 +42,8 @@ class Preparation:
         scale = numpy.float32(self.longer) * reciprocals.min()
         if self.shorter is not None:
             scale = min(scale, numpy.float32(self.shorter) * reciprocals.max())
+        if not self.enlarge:
+            scale = min(scale, numpy.float32(1))
         height, width = (max(1, int(side * float(scale))) for side in size)
         return height, width
 

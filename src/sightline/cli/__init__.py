@@ -18,7 +18,18 @@ import typer
 
 import sightline
 from sightline import processes
-from sightline.cli import check, convert, demo, detect, evaluate, lr_find, models, split, train
+from sightline.cli import (
+    check,
+    convert,
+    demo,
+    detect,
+    evaluate,
+    lr_find,
+    models,
+    proposals,
+    split,
+    train,
+)
 from sightline.errors import ResourceError, SightlineError, SightlineWarning, UsageError
 
 BROKEN_PIPE = 141
@@ -51,7 +62,9 @@ def _top(
 
 app.command(short_help="See what it finds in a few photos, at once.")(demo.demo)
 app.command(short_help="Find things in your images.")(detect.detect)
-app.command(short_help="Measure a model on labelled images.")(evaluate.evaluate)
+app.command(cls=proposals.EvaluateCommand, short_help="Measure a model on labelled images.")(
+    evaluate.evaluate
+)
 app.command(short_help="Teach a model your own classes.")(train.train)
 app.command(short_help="Write a data set in another format.")(convert.convert)
 app.command(short_help="Divide a data set into train, val, test.")(split.split)

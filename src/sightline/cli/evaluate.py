@@ -46,9 +46,10 @@ def evaluate(
     """Measure a model on labelled images: COCO's AP and AR, in all and for each class.
 
     Processes of torchrun share the images; the first of them tells the figures.
+    `sightline evaluate proposals DATA` measures where a model looks instead of what it finds.
     """
     place = (annotations, images)
-    dataset = _open(data, split, place, on_bad, source_format)
+    dataset = opened(data, split, place, on_bad, source_format)
     if more_labels:
         dataset = _completed(dataset, more_labels, on_bad)
     if detections is not None:
@@ -73,7 +74,7 @@ def evaluate(
         print(f"pictures, report and results: {out}")
 
 
-def _open(
+def opened(
     data: Path | None,
     split: str | None,
     place: tuple[Path | None, Path | None],

@@ -43,6 +43,8 @@ def _state(name: str) -> dict[str, Any]:
     state = "train it on your own images: sightline train"
     if name in catalogue.PUBLISHED:
         state = "published weights, fetched when you name them"
+    elif name in catalogue.WEIGHTLESS:
+        state = "ready: it needs no weights"
     elif path is not None:
         state = "ready: weights in the package"
     options = catalogue.options_of(name) if name in catalogue.MODELS else {}

@@ -5,6 +5,7 @@ from sightline.evaluate.curves import Curves, curves
 from sightline.evaluate.detection import evaluate
 from sightline.evaluate.errors import Errors, tide
 from sightline.evaluate.predict import predict, stream
+from sightline.evaluate.proposals import ProposalReport, evaluate_proposals
 from sightline.evaluate.report import Report
 from sightline.evaluate.results import from_results, stream_results, write_results
 from sightline.evaluate.speed import Latency, latency, measure
@@ -15,11 +16,13 @@ __all__ = [
     "Curves",
     "Errors",
     "Latency",
+    "ProposalReport",
     "Report",
     "VocReport",
     "confusion",
     "curves",
     "evaluate",
+    "evaluate_proposals",
     "evaluate_voc",
     "from_results",
     "latency",

@@ -200,8 +200,11 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     """A recipe for a user's own data: fine-tune what is there, in more epochs where images are few.
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
-    half the rate of what has heads that begin at random.
+    half the rate of what has heads that begin at random. What does not learn step by step gets
+    an hour at most.
     """
+    if not catalogue.learns_by_steps(model):
+        return Recipe(model=model, start=start, minutes=60.0)
     epochs = min(100.0, max(6.0, 16000 / max(1, len(dataset))))
     return Recipe(
         model=model,
