@@ -20,6 +20,8 @@ NONE: Mapping[str, str] = MappingProxyType({})
 """No option set."""
 
 MODELS: dict[str, str] = {
+    "fast_rcnn_mobilenet_v2": "sightline.detectors.fast_rcnn:fast_rcnn_mobilenet_v2",
+    "fast_rcnn_vgg16": "sightline.detectors.fast_rcnn:fast_rcnn_vgg16",
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
     "faster_rcnn_resnet50_fpn": "sightline.detectors.faster_rcnn:faster_rcnn_resnet50_fpn",
     "faster_rcnn_vgg16": "sightline.detectors.faster_rcnn:faster_rcnn_vgg16",
@@ -34,6 +36,7 @@ MODELS: dict[str, str] = {
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
 ALIASES: dict[str, str] = {
+    "fast_rcnn": "fast_rcnn_mobilenet_v2",
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
@@ -81,6 +84,11 @@ def finds_keypoints(name: str) -> bool:
 def learns_by_steps(name: str) -> bool:
     """Whether a model has a `loss`, which the training loop follows; others learn their own way."""
     return hasattr(get_type_hints(builder(name))["return"], "loss")
+
+
+def searches(name: str) -> bool:
+    """Whether a model's regions come from a search of the pixels, outside of its network."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
 
 
 def options_of(name: str) -> dict[str, tuple[str, ...]]:
