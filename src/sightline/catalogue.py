@@ -29,6 +29,9 @@ MODELS: dict[str, str] = {
     "keypoint_rcnn_resnet50_fpn": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_resnet50_fpn",
     "mask_rcnn_mobilenet_v2": "sightline.detectors.mask_rcnn:mask_rcnn_mobilenet_v2",
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
+    "rcnn_alexnet": "sightline.detectors.rcnn:rcnn_alexnet",
+    "rcnn_mobilenet_v2": "sightline.detectors.rcnn:rcnn_mobilenet_v2",
+    "rcnn_squeezenet": "sightline.detectors.rcnn:rcnn_squeezenet",
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
@@ -40,6 +43,7 @@ ALIASES: dict[str, str] = {
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
+    "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""

@@ -17,14 +17,14 @@ Key of shapes: B images, R regions, K classes, N offsets, S sampled regions.
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from sightline import boxes as bx
-from sightline.detectors.proposal_store import ProposalStore, batch_regions
+from sightline.detectors.proposal_store import ProposalStore, Proposer, batch_regions
 from sightline.detectors.region_head import (
     Pooling,
     RegionCriterion,
@@ -57,17 +57,6 @@ FEWEST_OFFSETS = 50
 
 Layers = Literal["full", "svd"]
 """fc6 and fc7 as they were learnt, or each as two layers through fewer units."""
-
-
-@runtime_checkable
-class Proposer(Protocol):
-    """A search that needs no network: a detector of one class, "object"."""
-
-    method: str
-
-    def search(self, image: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "R 4"]:
-        """Boxes in the image's pixels, best first; `method` and the pixels decide which."""
-        ...
 
 
 class MeasuredHead(RegionHead):

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,10 +21,22 @@ from sightline import files
 from sightline.preparation import Preparation
 from sightline.types import Batch, Regions
 
-__all__ = ["ProposalStore", "Search", "batch_regions"]
+__all__ = ["ProposalStore", "Proposer", "Search", "batch_regions"]
 
 Search = Callable[[UInt8[Tensor, "3 H W"]], Float[Tensor, "R 4"]]
 """From the bytes of a picture to boxes in its pixels, best first."""
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """A search that needs no network: a detector of one class, "object"."""
+
+    method: str
+
+    def search(self, image: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "R 4"]:
+        """Boxes in the image's pixels, best first; `method` and the pixels decide which."""
+        ...
+
 
 MAGIC = b"sightline boxes 1\n"
 DIGEST = 32  # bytes of SHA-256 between the magic and the boxes

@@ -1,9 +1,9 @@
 """R-CNN: regions with CNN features (Girshick 2014, "Rich feature hierarchies").
 
-Some two thousand regions are proposed without knowing any class; each is warped to a square and goes
-through a network that was trained to classify whole images; a linear machine a class judges its
-features, and a regression a class moves its box. Where labelled boxes are few, features learnt on
-millions of other images make the difference, and fine-tuning them to warped regions some more.
+Some two thousand regions are proposed without knowing any class; each is warped to a square and
+goes through a network that was trained to classify whole images; a linear machine a class judges
+its features, and a regression a class moves its box. Where labelled boxes are few, features learnt
+on millions of other images make the difference, and fine-tuning them to warped regions some more.
 
 Learnt in three steps: `loss` fine-tunes the network as a classifier of regions (section 2.3), then
 `fit` trains the machines and the regressions on its features, which are computed once.
@@ -26,19 +26,18 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.detectors.box_ridge import RidgeTraining, train_ridges
-from sightline.detectors.crop_network import CropNetwork, Warp
-from sightline.detectors.losses import normaliser
+from sightline.detectors.crop_network import CropNetwork, FineTuning, Warp
+from sightline.detectors.proposal_store import ProposalStore, Proposer, batch_regions
 from sightline.detectors.region_features import Book, FeatureStore, Page, digest
 from sightline.detectors.region_svms import NEVER, SvmTraining, train_svms
 from sightline.detectors.selective_search import SelectiveSearch
 from sightline.fitting import Desk, Samples
-from sightline.matching import IouMatcher, Sampler, with_truth
+from sightline.matching import with_truth
 from sightline.nets.alexnet import AlexNet, AlexNetLayers
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.squeezenet import SqueezeNet
@@ -57,50 +56,6 @@ PROBABILITIES = replace(MARGINS, score=0.01)
 
 
 @dataclass(frozen=True)
-class FineTuning:
-    """Softmax cross-entropy over N + 1 classes of a sample of the regions (section 2.3).
-
-    A mini-batch has `count` regions, up to a share `positive` with an IoU of at least 0.5 with an
-    object, the others background. `weights` is what a region counts that answers for an object of
-    each class (None: 1).
-    """
-
-    matcher: IouMatcher = IouMatcher(0.5, 0.5, best_too=False)
-    count: int = 128
-    positive: float = 0.25
-    weights: tuple[float, ...] | None = None
-
-    def chosen(
-        self,
-        regions: Regions,
-        targets: Sequence[Targets],
-        pixels: Float[Tensor, "B 3 H W"],
-        classes: int,
-        salt: int,
-    ) -> tuple[Regions, Int[Tensor, "S"]]:
-        """The sampled regions of a batch, and the class of each; background is `classes`."""
-        sampler = Sampler(max(1, self.count // len(targets)), self.positive)
-        chosen, wanted = [], []
-        for index, truth in enumerate(targets):
-            own = (regions.image == index).nonzero()[:, 0]
-            matched = self.matcher(regions.boxes[own], regions.level[own], truth)
-            rows = sampler(matched, pixels[index], salt)
-            owner, labels = matched[rows], truth.labels.new_full((len(rows),), classes)
-            labels[owner >= 0] = truth.labels[owner[owner >= 0]]
-            chosen.append(own[rows])
-            wanted.append(labels)
-        return regions[torch.cat(chosen)], torch.cat(wanted)
-
-    def __call__(self, logits: Float[Tensor, "S L"], wanted: Int[Tensor, "S"]) -> dict[str, Tensor]:
-        """The mean over the sampled regions."""
-        weights = None
-        if self.weights is not None:
-            weights = torch.tensor([*self.weights, 1.0], device=logits.device)
-        entropy = F.cross_entropy(logits, wanted, weights, reduction="sum")
-        return {"classification": entropy / normaliser(wanted.new_tensor(len(wanted)))}
-
-
-@dataclass(frozen=True)
 class Steps:
     """How regions are judged, and how that is learnt."""
 
@@ -111,9 +66,10 @@ class Steps:
 
 
 class RCNN(nn.Module):
-    """A detector that looks at each region by itself. Until it is fitted, its machines never answer.
+    """A detector that looks at each region by itself. Until `fit`, its machines never answer.
 
-    Weights and biases of the machines and of the regressions are for features and cells as the
+    `store` keeps what was searched: give it a folder to search every picture once only. Weights and
+    biases of the machines and of the regressions are for features and cells as the
     network gives them.
     """
 
@@ -127,7 +83,7 @@ class RCNN(nn.Module):
         self,
         classes: Sequence[str],
         encoder: CropNetwork,
-        proposer: SelectiveSearch,
+        proposer: Proposer,
         preparation: Preparation,
         steps: Steps,
         criterion: FineTuning,
@@ -137,6 +93,7 @@ class RCNN(nn.Module):
         self.classes, self.encoder, self.proposer = tuple(classes), encoder, proposer
         self.preparation, self.steps = preparation, steps
         self.criterion, self.selection = criterion, selection
+        self.store = ProposalStore()
         count = len(self.classes)
         self.class_logits = nn.Linear(encoder.width, count + 1)
         nn.init.normal_(self.class_logits.weight, std=0.01)
@@ -156,8 +113,12 @@ class RCNN(nn.Module):
         return (batch.pixels,)
 
     def propose(self, batch: Batch, features: Features) -> Regions:
-        """What the search finds in the prepared pixels, best first."""
-        return batch_regions(batch, self.preparation, self.proposer.search)
+        """What the search finds in the prepared pixels, or found in them before; best first."""
+
+        def find(image: Tensor) -> Tensor:
+            return self.store.boxes(image, self.proposer.search, self.proposer.method)
+
+        return batch_regions(batch, self.preparation, find)
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """The network's answer for each warped region, judged and moved."""
@@ -223,27 +184,33 @@ class RCNN(nn.Module):
         state = [value for _, value in sorted(self.encoder.state_dict().items())]
         numbers = (self.encoder.warp, self.preparation, self.proposer.method, self.steps.ridge.near)
         store = FeatureStore(folder / "features", digest(repr(numbers), *state))
-        training = self.training
-        self.eval()
         paths, truths = [], []
-        with bar(len(samples), "features") as shown:
-            for index in range(len(samples)):
-                desk.pause()
-                image, truth = samples[index]
-                batch = self.prepare([image.to(self.svm_bias.device)])
-                moved = replace(
-                    truth,
-                    boxes=batch.frames[0].to_prepared(truth.boxes.float()),
-                    masks=None,
-                    keypoints=None,
-                )
-                name = digest(image, moved.boxes, moved.labels, moved.crowd)
-                paths.append(store.page(name, moved, lambda b=batch, t=moved: self._page(b, t)))
-                truths.append(moved)
-                shown.advance()
-        self.train(training)
+        training, proposals = self.training, self.store
+        self.eval()
+        self.store = ProposalStore(folder / "proposals")
+        try:
+            with bar(len(samples), "features") as shown:
+                for index in range(len(samples)):
+                    desk.pause()
+                    path, truth = self._written(store, *samples[index])
+                    paths.append(path)
+                    truths.append(truth)
+                    shown.advance()
+        finally:
+            self.train(training)
+            self.store = proposals
         desk.say(f"features of {len(paths):,} images, {store.computed:,} of them computed now")
         return Book(paths, truths)
+
+    def _written(
+        self, store: FeatureStore, image: UInt8[Tensor, "3 H W"], truth: Targets
+    ) -> tuple[Path, Targets]:
+        """The file of one image's page, and its objects in prepared pixels."""
+        batch = self.prepare([image.to(self.svm_bias.device)])
+        boxes = batch.frames[0].to_prepared(truth.boxes.float())
+        moved = Targets(boxes, truth.labels, truth.crowd)
+        name = digest(image, boxes, truth.labels, truth.crowd)
+        return store.page(name, moved, lambda: self._page(batch, moved)), moved
 
     def _page(self, batch: Batch, truth: Targets) -> Page:
         """One image's proposals and true boxes, and what the network says of them."""
