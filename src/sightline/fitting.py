@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Paused(Exception):
     """The run was asked to stop: what lies in the desk's folder is taken up when it goes on."""
 
 
+@runtime_checkable
 class Samples(Protocol):
     """Labelled images, each read when it is asked for."""
 
