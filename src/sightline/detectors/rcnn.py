@@ -134,7 +134,7 @@ class RCNN(nn.Module):
             scores = self.class_logits(features).softmax(dim=1)[:, :-1]
         if self.steps.regression == "none":
             return Scored(regions, scores, regions.boxes)
-        offsets = (cells @ self.ridge_weight.flatten(0, 1).T).view(len(cells), -1, 4)
+        offsets = (cells @ self.ridge_weight.flatten(0, 1).T).view(len(cells), len(self.classes), 4)
         proposed = regions.boxes[:, None].expand_as(offsets)
         return Scored(regions, scores, bx.decode(offsets + self.ridge_bias, proposed))
 
