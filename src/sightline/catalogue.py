@@ -25,6 +25,7 @@ MODELS: dict[str, str] = {
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
     "faster_rcnn_resnet50_fpn": "sightline.detectors.faster_rcnn:faster_rcnn_resnet50_fpn",
     "faster_rcnn_vgg16": "sightline.detectors.faster_rcnn:faster_rcnn_vgg16",
+    "hog_svm": "sightline.detectors.sliding_windows:hog_svm",
     "keypoint_rcnn_mobilenet_v2": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_mobilenet_v2",
     "keypoint_rcnn_resnet50_fpn": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_resnet50_fpn",
     "mask_rcnn_mobilenet_v2": "sightline.detectors.mask_rcnn:mask_rcnn_mobilenet_v2",

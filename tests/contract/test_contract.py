@@ -1,7 +1,8 @@
 """One contract that every model of the catalogue keeps, whatever its method.
 
-Three classes, random weights made loud enough to find something: the verbs give the records with
-the shapes they promise, answers are in bounds and in order, and lead back to their regions.
+Three classes (or what a model knows by itself), random weights made loud enough to find something:
+the verbs give the records with the shapes they promise, answers are in bounds and in order, and
+lead back to their regions.
 """
 
 import math
@@ -14,7 +15,7 @@ from sightline import catalogue, pipeline
 from sightline.errors import UsageError
 from sightline.pipeline import Detector, Trace
 from sightline.types import Batch, Detections, Regions, Scored, Targets
-from small_detectors import CLASSES, EVERY, HEAVY, small
+from small_detectors import CLASSES, EVERY, HEAVY, classes_of, small
 
 
 def photo(height: int, width: int) -> torch.Tensor:
@@ -24,6 +25,7 @@ def photo(height: int, width: int) -> torch.Tensor:
 @pytest.fixture(scope="module", params=sorted(catalogue.MODELS))
 def detector(request: pytest.FixtureRequest) -> Detector:
     model: Detector = small(request.param, longer=224, shorter=128)
+    assert model.classes == classes_of(request.param)
     return model
 
 
@@ -34,10 +36,10 @@ def trace(detector: Detector) -> Trace:
 
 def test_it_is_a_detector(detector: Detector) -> None:
     assert isinstance(detector, Detector)
-    assert detector.classes == CLASSES
 
 
 def test_the_records(detector: Detector, trace: Trace) -> None:
+    classes = len(detector.classes)
     batch, regions, scored = trace.batch, trace.regions, trace.scored
     assert isinstance(batch, Batch) and isinstance(regions, Regions) and isinstance(scored, Scored)
     assert batch.pixels.shape[:2] == (2, 3) and len(batch.frames) == 2
@@ -50,26 +52,26 @@ def test_the_records(detector: Detector, trace: Trace) -> None:
     assert regions.boxes.shape == (count, 4)
     assert regions.image.shape == regions.level.shape == (count,)
     assert set(regions.image.unique().tolist()) <= {0, 1}
-    assert scored.scores.shape == (len(scored.regions), len(CLASSES))
+    assert scored.scores.shape == (len(scored.regions), classes)
     assert scored.boxes.shape in {
-        (len(scored.regions), 4), (len(scored.regions), len(CLASSES), 4)
+        (len(scored.regions), 4), (len(scored.regions), classes, 4)
     }  # fmt: skip
     assert all(torch.isfinite(x).all() for x in (regions.boxes, scored.boxes, scored.scores))
     assert set(trace.seconds) == {"prepare", "encode", "propose", "classify", "postprocess"}
 
 
-def test_the_answers(trace: Trace) -> None:
+def test_the_answers(detector: Detector, trace: Trace) -> None:
     assert len(trace.detections) == 2
     for image, found in enumerate(trace.detections):
         assert isinstance(found, Detections)
         assert len(found) > 0
-        assert found.size == (150, 230) and found.classes == CLASSES
+        assert found.size == (150, 230) and found.classes == detector.classes
         x1, y1, x2, y2 = found.boxes.unbind(1)
         assert (x1 >= 0).all() and (y1 >= 0).all() and (x1 <= x2).all() and (y1 <= y2).all()
         assert (x2 <= 230).all() and (y2 <= 150).all()
         assert (found.scores.diff() <= 0).all()
         assert found.labels.dtype == torch.int64
-        assert ((found.labels >= 0) & (found.labels < len(CLASSES))).all()
+        assert ((found.labels >= 0) & (found.labels < len(detector.classes))).all()
         assert (trace.scored.regions.image[found.region] == image).all()
 
 

@@ -27,12 +27,13 @@ from sightline.types import Regions, Targets
 CLASSES = ("cat", "dog", "unseen")
 
 
-class Grid:
+class Grid(nn.Module):
     """A stand-in for the search: squares of three sides all over the image, and how often asked."""
 
     method = "grid"
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked = 0
 
     def search(self, image: Tensor) -> Tensor:
@@ -219,8 +220,8 @@ def test_it_learns_and_what_has_no_sample_is_never_found() -> None:
     )
     model.prime(Pictures(12), Desk())
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for step in range(120):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for step in range(200):
         pair = [picture(2 * step), picture(2 * step + 1)]
         batch = model.prepare([image for image, _ in pair])
         losses = model.loss(batch, [truth for _, truth in pair])
@@ -228,13 +229,15 @@ def test_it_learns_and_what_has_no_sample_is_never_found() -> None:
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     model.eval()
-    for seed in range(1000, 1005):
+    overlaps = []
+    for seed in range(1000, 1010):
         image, truth = picture(seed)
         (found,) = pipeline.detect(model, [image])
         assert (found.labels != 2).all()
         for label in (0, 1):
             best = found[found.labels == label].boxes[:1]
-            assert bx.iou(best, truth.boxes[label : label + 1]).item() > 0.7
+            overlaps.append(bx.iou(best, truth.boxes[label : label + 1]).item())
+    assert sum(overlaps) / len(overlaps) > 0.75
 
 
 class Colours(nn.Module):

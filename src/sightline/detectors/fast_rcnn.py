@@ -49,6 +49,9 @@ ANSWERS = Selection(score=0.05, iou=0.3, limit=100, per_level=None)
 SAMPLED = RegionCriterion(sampler=Sampler(64, 0.25), beta=1.0, near=0.1)
 """Of each image 64 regions, a quarter of them with an IoU of 0.5, the others of 0.1 up to there."""
 
+PROPOSALS = 2000
+"""So many an image at most, as in the paper."""
+
 MEASURED_IMAGES = 100
 """So many images tell the mean and the variance of the offsets: some thousands of regions."""
 
@@ -249,7 +252,8 @@ def fast_rcnn_vgg16(
     head = MeasuredHead(RegionPooling(method=pooling, levels=1), VGG16Layers(), 4096, len(classes))
     preparation = Preparation(shorter=600, longer=1000)
     return _laid_out(
-        FastRCNN(classes, OneMap(VGG16()), head, preparation, SelectiveSearch()), layers
+        FastRCNN(classes, OneMap(VGG16()), head, preparation, SelectiveSearch(limit=PROPOSALS)),
+        layers,
     )
 
 
@@ -263,4 +267,6 @@ def fast_rcnn_mobilenet_v2(
         RegionPooling(method=pooling, levels=3), TwoLayers(96, hidden=256), 256, len(classes)
     )
     preparation = Preparation(shorter=None, longer=416)
-    return _laid_out(FastRCNN(classes, encoder, head, preparation, SelectiveSearch()), layers)
+    return _laid_out(
+        FastRCNN(classes, encoder, head, preparation, SelectiveSearch(limit=PROPOSALS)), layers
+    )

@@ -31,10 +31,13 @@ Search = Callable[[UInt8[Tensor, "3 H W"]], Float[Tensor, "R 4"]]
 class Proposer(Protocol):
     """A search that needs no network: a detector of one class, "object"."""
 
-    method: str
+    @property
+    def method(self) -> str:
+        """All that decides the boxes of given pixels."""
+        ...
 
     def search(self, image: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "R 4"]:
-        """Boxes in the image's pixels, best first; `method` and the pixels decide which."""
+        """Boxes in the image's pixels, best first."""
         ...
 
 

@@ -37,6 +37,10 @@ WIDTH_500 = Preparation(None, 500, divisor=1, mean=(0, 0, 0), std=(1, 1, 1), enl
 """As R-CNN looks at its images: at most 500 pixels wide or high, never enlarged."""
 
 
+VERSION = 1
+"""Counts changes of the code that change a box."""
+
+
 @dataclass(frozen=True)
 class Strategies:
     """Which ways of grouping are tried: all combinations (section 3.2).
@@ -113,6 +117,12 @@ class SelectiveSearch(nn.Module):
         self.classes = tuple(classes)
         self.strategies, self.limit, self.seed = strategies, limit, seed
         self.preparation = preparation
+
+    @property
+    def method(self) -> str:
+        """All that decides the boxes of given pixels, for those who keep them."""
+        ways = f"{self.strategies}, limit {self.limit}, seed {self.seed}"
+        return f"selective search {VERSION}: {ways}"
 
     def search(self, image: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "N 4"]:
         """Boxes of an RGB image, best first, in its own pixels: it is looked at as it is."""
