@@ -30,6 +30,9 @@ MODELS: dict[str, str] = {
     "keypoint_rcnn_resnet50_fpn": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_resnet50_fpn",
     "mask_rcnn_mobilenet_v2": "sightline.detectors.mask_rcnn:mask_rcnn_mobilenet_v2",
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
+    "rcnn_alexnet": "sightline.detectors.rcnn:rcnn_alexnet",
+    "rcnn_mobilenet_v2": "sightline.detectors.rcnn:rcnn_mobilenet_v2",
+    "rcnn_squeezenet": "sightline.detectors.rcnn:rcnn_squeezenet",
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
@@ -42,6 +45,7 @@ ALIASES: dict[str, str] = {
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
+    "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
 }
