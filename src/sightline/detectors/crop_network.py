@@ -69,7 +69,7 @@ class CropNetwork(nn.Module):
         rows, features, cells = [], [], []
         for index in range(len(batch)):
             own = (regions.image == index).nonzero()[:, 0]
-            for some in own.split(CHUNK):
+            for some in torch.split(own, CHUNK):
                 seen = self(batch.pixels, regions.boxes[some], regions.image[some])
                 rows.append(some)
                 features.append(seen[0])

@@ -159,7 +159,7 @@ class WindowCNN(nn.Module):
         corner, stride = regions.boxes[:, :2].round().long(), self.windows.stride
         for number in range(len(self.windows.shapes)):
             rows = (regions.level == number).nonzero()[:, 0]
-            for some in rows.split(at_once) if len(rows) else ():
+            for some in torch.split(rows, at_once) if len(rows) else ():
                 starts, size = self._crops(corner[some], number, batch.size)
                 crops = [
                     batch.pixels[image, :, y : y + size[0], x : x + size[1]]
