@@ -73,6 +73,7 @@ class RCNN(nn.Module):
     network gives them.
     """
 
+    searches = True
     svm_weight: Tensor
     svm_bias: Tensor
     ridge_weight: Tensor
