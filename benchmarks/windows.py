@@ -93,6 +93,9 @@ def main() -> None:
     total = len(regions)
     shapes = model.windows.shapes
     print(f"{total:,} windows, {total // len(shapes):,} of each shape; margin {model.margin} px")
+    side = model.windows.stride
+    pixels = sum(h * w * side**2 for h, w in shapes) * total / len(shapes)
+    print(f"the windows alone, without margin, are {pixels / (768 * 1024):,.0f} images of pixels")
     each = total // len(shapes)
     one = (torch.arange(given.each) + 0.5).mul(each / given.each).long()
     starts = torch.arange(3 if given.smallest else len(shapes)) * each
