@@ -15,6 +15,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -92,6 +93,9 @@ def main() -> None:
     total = len(regions)
     shapes = model.windows.shapes
     print(f"{total:,} windows, {total // len(shapes):,} of each shape; margin {model.margin} px")
+    side = model.windows.stride
+    pixels = sum(h * w * side**2 for h, w in shapes) * total / len(shapes)
+    print(f"the windows alone, without margin, are {pixels / (768 * 1024):,.0f} images of pixels")
     each = total // len(shapes)
     one = (torch.arange(given.each) + 0.5).mul(each / given.each).long()
     starts = torch.arange(3 if given.smallest else len(shapes)) * each
@@ -100,9 +104,8 @@ def main() -> None:
     speeds, differences = {}, []
     for name, at_once in ways.items():
         model.classify_windows(batch, regions[rows[:1]], at_once)
-        spent, scored = seconds(
-            lambda at_once=at_once: model.classify_windows(batch, regions[rows], at_once), clock, 1
-        )
+        call = partial(model.classify_windows, batch, regions[rows], at_once)
+        spent, scored = seconds(call, clock, 1)
         speeds[name] = len(rows) / spent
         differences.append((scored.scores - all_of_them.scores[rows]).abs().max().item())
     speeds["all at once"] = total / taken

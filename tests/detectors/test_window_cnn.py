@@ -1,6 +1,7 @@
 """Sliding windows with a network: window by window and all at once, and what is learnt from."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -218,6 +219,16 @@ def test_a_window_is_what_it_overlaps_most() -> None:
     assert loss.item() == pytest.approx(torch.tensor(3.0).log().item())
 
 
+def test_the_best_windows_of_an_object_are_learnt_from() -> None:
+    """The second overlaps the cat by 0.83: no window to learn from where one does."""
+    truth = Targets(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([0]), torch.zeros(1).bool())
+    _, criterion, call = learnt(torch.zeros(1, 5, 3), truth, hard=0, count=10)
+    logits = torch.zeros(1, 5, 3, requires_grad=True)
+    replace(criterion, best=1)(logits, *call[1:])["classification"].backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert (logits.grad[0].abs().sum(dim=1) > 0).tolist() == [True, False, True, True, True]
+
+
 def test_the_worst_false_positive_is_mined() -> None:
     truth = Targets(torch.zeros(0, 4), torch.zeros(0).long(), torch.zeros(0).bool())
     logits = torch.zeros(1, 5, 3)
@@ -233,7 +244,7 @@ def test_the_worst_false_positive_is_mined() -> None:
 def test_classes_count_what_they_are_told() -> None:
     truth = Targets(torch.tensor([[40.0, 40, 50, 50]]), torch.tensor([1]), torch.zeros(1).bool())
     loss, criterion, call = learnt(torch.zeros(1, 5, 3), truth, hard=0, count=10)
-    weighted = WindowCriterion(criterion.matcher, criterion.sampler, 0, weights=(1.0, 6.0))
+    weighted = replace(criterion, weights=(1.0, 6.0))
     assert weighted(*call)["classification"].item() == pytest.approx(loss.item() * 2)
 
 

@@ -157,6 +157,11 @@ class RCNN(nn.Module):
         features, _ = self.encoder(batch.pixels, chosen.boxes, chosen.image)
         return self.criterion(self.class_logits(features).float(), wanted)
 
+    def prime(self, samples: Samples, desk: Desk) -> None:
+        """Keep what is searched in training on the desk."""
+        if desk.folder is not None and self.store.folder is None:
+            self.store = ProposalStore(desk.folder / "proposals")
+
     @torch.no_grad()
     def fit(self, samples: Samples, desk: Desk) -> None:
         """Train machines and regressions on the features of all images, which `desk.folder` keeps.

@@ -36,6 +36,7 @@ from sightline.matching import BACKGROUND, IGNORED, IouMatcher, Sampler
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import Stack
 from sightline.nets.reach import reach
+from sightline.ops.candidates import best_of_each
 from sightline.preparation import Preparation
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets
@@ -45,24 +46,36 @@ from sightline.types import Batch, Detections, Features, Regions, Scored, Size, 
 class WindowCriterion:
     """Softmax cross-entropy over a sample of the windows, hard negatives among them.
 
-    A window's class is that of the object it overlaps most, from an IoU of 0.5 on, else background.
-    Of every image `hard` windows of background are those that look least like it now: the false
-    positives. `sampler` draws the rest. Windows are cut at the border before they are compared.
-    `weights` is what a window counts that answers for an object of each class (None: 1).
+    A window's class is that of the object it overlaps most, from an IoU of 0.5 on, else background;
+    windows are cut at the border before they are compared. Of every image three kinds are learnt
+    from. Of each object's windows the `best` that overlap it most: all others would teach that half
+    an object is as good as a whole. Of background the `hard` that look least like it now: the false
+    positives. `sampler` draws the rest. `weights` is what a window counts that answers for an
+    object of each class (None: 1).
     """
 
     matcher: IouMatcher = IouMatcher(0.5, 0.5, best_too=False)
     sampler: Sampler = Sampler(96, 0.5)
+    best: int = 16
     hard: int = 32
     weights: tuple[float, ...] | None = None
 
-    def _rows(self, logits: Tensor, matched: Tensor, pixels: Tensor) -> Int[Tensor, "M"]:
-        """The windows of one image to learn from."""
+    def _rows(
+        self,
+        logits: Float[Tensor, "A L"],
+        matched: Int[Tensor, "A"],
+        overlap: Float[Tensor, "P"],
+        pixels: Float[Tensor, "3 H W"],
+    ) -> Int[Tensor, "M"]:
+        """The windows of one image to learn from; `overlap` is that of each with its object."""
+        rest = matched.clone()
+        positive = (matched >= 0).nonzero()[:, 0]
+        best = best_of_each(overlap, matched[positive], self.best)
+        rest[positive[~best]] = IGNORED
         doubt = -logits.detach().log_softmax(dim=1)[:, -1]
         doubt = doubt.masked_fill(matched != BACKGROUND, -1.0)
         mined = doubt.topk(min(self.hard, len(doubt))).indices
         mined = mined[matched[mined] == BACKGROUND]
-        rest = matched.clone()
         rest[mined] = IGNORED
         return torch.cat([self.sampler(rest, pixels), mined])
 
@@ -79,7 +92,9 @@ class WindowCriterion:
         for index, truth in enumerate(targets):
             cut = bx.clip(windows, batch.frames[index].resized)
             matched = self.matcher(cut, level, truth)
-            rows = self._rows(logits[index], matched, batch.pixels[index])
+            found = matched >= 0
+            overlap = bx.iou_pairs(cut[found], truth.boxes[matched[found]])
+            rows = self._rows(logits[index], matched, overlap, batch.pixels[index])
             owner = matched[rows]
             wanted = torch.full_like(owner, logits.shape[2] - 1)  # background
             own = (owner >= 0).nonzero()[:, 0]
@@ -159,7 +174,8 @@ class WindowCNN(nn.Module):
         corner, stride = regions.boxes[:, :2].round().long(), self.windows.stride
         for number in range(len(self.windows.shapes)):
             rows = (regions.level == number).nonzero()[:, 0]
-            for some in torch.split(rows, at_once) if len(rows) else ():
+            for start in range(0, len(rows), at_once):
+                some = rows[start : start + at_once]
                 starts, size = self._crops(corner[some], number, batch.size)
                 crops = [
                     batch.pixels[image, :, y : y + size[0], x : x + size[1]]

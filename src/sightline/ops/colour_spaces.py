@@ -1,6 +1,10 @@
 """The colour spaces that Selective Search looks at an image in (Uijlings 2013, section 3.2).
 
-All are bytes, (C, H, W): every channel fills 0 … 255, so that one threshold serves all of them.
+All are bytes, (C, H, W), so that one threshold serves all of them.
+
+Departure: distances and histograms know no circles, so HSV stands as a point of its hexagonal cone:
+two axes of hue and chroma, and the value. Red is then next to red, and the hue of what is nearly
+grey, which is noise, next to nothing.
 """
 
 import numpy as np
@@ -11,7 +15,9 @@ from sightline.errors import UsageError
 from sightline.ops.dispatch import kernel
 
 SPACES = ("hsv", "lab", "rgi", "h", "i")
-"""HSV; CIE L*a*b* of sRGB under D65; normalised red and green with the intensity; hue; intensity"""
+"""The cone of HSV; CIE L*a*b* of sRGB under D65; normalised red and green with the intensity; hue;
+intensity.
+"""
 
 _BYTES = np.arange(256) / 255
 LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
@@ -46,16 +52,17 @@ def require_space(name: str) -> None:
 def colours(image: UInt8[ndarray, "3 H W"], space: str) -> UInt8[ndarray, "C H W"]:
     """An RGB image in one of `SPACES`: C is 3, or 1 for "h" and "i".
 
-    Hue counts 256 steps around the circle, 0 for grey; black is a third red and green. Raises
-    UsageError (usage.colour_space) for another name.
+    Hue counts 256 steps around the circle, 0 for grey; a* and b* are 1.275 bytes each (−100 … 100
+    fill the byte); black is a third red and green. Raises UsageError (usage.colour_space) for
+    another name.
     """
     require_space(space)
     if space == "i":
         return _intensity(image)[None]
     if space == "h":
-        return _hsv(image)[:1]
+        return _hue(image)[None]
     if space == "hsv":
-        return _hsv(image)
+        return _cone(image)
     return _lab(image) if space == "lab" else _rgi(image)
 
 
@@ -71,14 +78,20 @@ def _intensity(image: ndarray) -> ndarray:
     return answer
 
 
-def _hsv(image: ndarray) -> ndarray:
+def _cone(image: ndarray) -> ndarray:
+    r, g, b = image.astype(np.float64)
+    along, across = (2 * r - g - b) / 4, (g - b) * (np.sqrt(3) / 4)
+    return np.stack([_bytes(along + 128), _bytes(across + 128), image.max(axis=0)])
+
+
+def _hue(image: ndarray) -> ndarray:
     r, g, b = image.astype(np.float64)
     most = np.maximum(np.maximum(r, g), b)
-    span = most - np.minimum(np.minimum(r, g), b)
-    d = np.maximum(span, 1)
+    d = np.maximum(most - np.minimum(np.minimum(r, g), b), 1)
     sixth = np.where(most == r, (g - b) / d, np.where(most == g, 2 + (b - r) / d, 4 + (r - g) / d))
-    hue = np.floor(np.where(sixth < 0, sixth + 6, sixth) * (256 / 6) + 0.5).astype(np.int64) & 255
-    return np.stack([hue.astype(np.uint8), _bytes(255 * span / np.maximum(most, 1)), _bytes(most)])
+    turn = np.floor(np.where(sixth < 0, sixth + 6, sixth) * (256 / 6) + 0.5)
+    answer: ndarray = (turn.astype(np.int64) & 255).astype(np.uint8)
+    return answer
 
 
 def _lab(image: ndarray) -> ndarray:
@@ -86,7 +99,8 @@ def _lab(image: ndarray) -> ndarray:
     light = [row[0] * r + row[1] * g + row[2] * b for row in XYZ]
     x, y, z = (ROOT[np.minimum((STEPS * t + 0.5).astype(np.int64), STEPS)] for t in light)
     lightness, red, yellow = 116 * y - 16, 500 * (x - y), 200 * (y - z)
-    return np.stack([_bytes(2.55 * lightness), _bytes(red + 128), _bytes(yellow + 128)])
+    chroma = [_bytes(1.275 * axis + 128) for axis in (red, yellow)]
+    return np.stack([_bytes(2.55 * lightness), *chroma])
 
 
 def _rgi(image: ndarray) -> ndarray:
