@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -106,7 +107,17 @@ def test_a_stopped_search_leaves_nothing(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(ResourceError):
-        ProposalStore(tmp_path / "taken").boxes(picture(), Quarters(), "fast")
+        ProposalStore(tmp_path / "taken")
+
+
+def test_a_folder_that_went_is_not_made_again(tmp_path: Path) -> None:
+    store, search = ProposalStore(tmp_path / "desk"), Quarters()
+    store.boxes(picture(seed=1), search, "fast")
+    shutil.rmtree(tmp_path / "desk")
+    for _ in range(2):
+        store.boxes(picture(), search, "fast")
+    assert not (tmp_path / "desk").exists()
+    assert len(search.seen) == 2, "memory is left"
 
 
 def test_memory_is_bounded_and_the_last_used_stay() -> None:

@@ -49,13 +49,15 @@ class ProposalStore:
     """Boxes by the picture they were found in and the method that found them.
 
     In `folder` every picture has a file of its own (None: memory only), written in one step, so
-    that any number of processes may share it; one that is damaged is searched and written anew.
-    In front of it the last used boxes, up to `limit` bytes, stay in memory. Threads may share one;
-    a detector's copies do.
+    that any number of processes may share it; one that is damaged is searched and written anew. A
+    folder that goes, such as the desk of a run that is over, is not made again. In front of it the
+    last used boxes, up to `limit` bytes, stay in memory. Threads may share one; a detector's copies
+    do. Raises ResourceError where the folder cannot be made.
     """
 
     def __init__(self, folder: Path | None = None, limit: int = 64 << 20) -> None:
-        self.folder, self.limit = folder, limit
+        self.folder = None if folder is None else files.make_folder(folder)
+        self.limit = limit
         self.searched = 0
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
         self._bytes = 0
@@ -89,7 +91,7 @@ class ProposalStore:
                 found = search(image.cpu()).detach().float().cpu().clone()
             with self._lock:
                 self.searched += 1
-            if path is not None:
+            if self.folder is not None and path is not None and self.folder.is_dir():
                 files.write_bytes(path, _packed(found))
         self._keep(key, found)
         return found
