@@ -26,6 +26,7 @@ import torch
 from sightline import checkpoint, images
 from sightline.data import Dataset, open_dataset
 from sightline.data.samples import LabelledImages
+from sightline.detectors.proposal_store import ProposalStore
 from sightline.detectors.rcnn import MARGINS, PROBABILITIES, RCNN
 from sightline.evaluate import evaluate
 from sightline.fitting import Desk
@@ -72,6 +73,7 @@ def detector(given: argparse.Namespace, classes: tuple[str, ...]) -> RCNN:
     assert isinstance(model, RCNN)
     model.proposer.limit = given.proposals  # type: ignore[attr-defined]
     model.preparation = replace(model.preparation, longer=given.size)
+    model.store = ProposalStore(given.out / "work" / "proposals")
     context = max(1, round(given.crop * 16 / 227))
     model.encoder.warp = replace(model.encoder.warp, size=given.crop, context=context)
     return model
@@ -92,7 +94,7 @@ def fitted(kind: str, given: argparse.Namespace, learn: Dataset) -> RCNN:
         checkpoint.load_into(model, checkpoint.read(tuned / "best.safetensors"))
     model.steps = replace(model.steps, classifier="svm", regression="ridge")
     with clocked(f"{kind}: features, machines, regressions"):
-        model.eval().fit(LabelledImages(learn), Desk(given.out / f"{kind}-work", say=print))
+        model.eval().fit(LabelledImages(learn), Desk(given.out / "work", say=print))
     manifest = {"model": given.model, "classes": list(learn.classes)}
     checkpoint.write(given.out / kind, model.state_dict(), manifest)
     return model

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from sightline import boxes as bx
-from sightline import catalogue, pipeline
+from sightline import pipeline
 from sightline.detectors.box_ridge import RidgeTraining
-from sightline.detectors.rcnn import RCNN
+from sightline.detectors.crop_network import CropNetwork, FineTuning, Warp
+from sightline.detectors.rcnn import MARGINS, PROBABILITIES, RCNN, Steps
 from sightline.detectors.region_svms import NEVER, SvmTraining
 from sightline.errors import ResourceError
 from sightline.fitting import Desk, Paused
+from sightline.nets.squeezenet import SqueezeNet
+from sightline.preparation import Preparation
 from sightline.types import Targets
 
 CLASSES = ("red", "blue", "unseen")
@@ -34,9 +37,9 @@ class Grid(nn.Module):
         height, width = image.shape[1:]
         boxes = [
             [x, y, min(x + side, width), min(y + side, height)]
-            for side in (30, 46)
-            for y in range(0, max(1, height - side // 2), 12)
-            for x in range(0, max(1, width - side // 2), 12)
+            for side, step in ((34, 8), (46, 16))
+            for y in range(0, max(1, height - side // 2), step)
+            for x in range(0, max(1, width - side // 2), step)
         ]
         return torch.tensor(boxes, dtype=torch.float32)
 
@@ -50,16 +53,19 @@ class Nothing(Grid):
         return torch.zeros(0, 4)
 
 
-def detector(proposer: Any = None, classes: tuple[str, ...] = CLASSES, **options: str) -> RCNN:
+def detector(proposer: Any = None, classes: tuple[str, ...] = CLASSES, **options: Any) -> RCNN:
     """Small crops, 120-pixel images; machines that are surer than the paper's, with few objects."""
     torch.manual_seed(0)
-    model: Any = catalogue.build("rcnn_squeezenet", classes, None, options)
-    model.proposer = Grid() if proposer is None else proposer
-    model.preparation = replace(model.preparation, longer=120)
-    model.encoder.warp = replace(model.encoder.warp, size=48, context=4)
-    model.steps = replace(model.steps, svm=SvmTraining(cost=0.1))
-    assert isinstance(model, RCNN)
-    return model.eval()
+    network = CropNetwork(SqueezeNet(), nn.AdaptiveAvgPool2d(1), None, 1, Warp(48, 4))
+    return RCNN(
+        classes,
+        network,
+        Grid() if proposer is None else proposer,
+        Preparation(shorter=None, longer=120, divisor=1),
+        Steps(**options, svm=SvmTraining(cost=0.1)),
+        FineTuning(count=16),
+        MARGINS if options.get("classifier", "svm") == "svm" else PROBABILITIES,
+    ).eval()
 
 
 def picture(seed: int, height: int = 80, width: int = 120) -> tuple[Tensor, Targets]:
@@ -95,7 +101,7 @@ def test_it_is_fitted_and_finds(tmp_path: Path) -> None:
     (found,) = trace.detections
     for label in (0, 1):
         first = found[found.labels == label][:1]
-        assert bx.iou(first.boxes, truth.boxes)[0, label] > 0.6
+        assert bx.iou(first.boxes, truth.boxes)[0, label] > 0.5
         assert first.scores > 0
     assert not (found.labels == 2).any()
     assert (model.svm_bias[2], model.svm_bias[:2].min() > NEVER) == (NEVER, True)
@@ -265,7 +271,7 @@ def test_one_class_alone() -> None:
     samples = [(i, Targets(t.boxes[:1], t.labels[:1], t.crowd[:1])) for i, t in SAMPLES]
     model.fit(samples, Desk())
     (found,) = pipeline.detect(model, [image])
-    assert bx.iou(found.boxes[:1], truth.boxes[:1]) > 0.6
+    assert bx.iou(found.boxes[:1], truth.boxes[:1]) > 0.5
 
 
 def test_difficult_objects_are_neither_learnt_nor_negatives() -> None:
@@ -287,4 +293,4 @@ def test_difficult_objects_are_neither_learnt_nor_negatives() -> None:
     ]
     other.fit(wrong, Desk())  # not labelled at all: negatives
     (less,) = pipeline.detect(other, [picture(77)[0]])
-    assert less[less.labels == 0][:1].scores.sum() < first.scores
+    assert (less[less.labels == 0].scores < first.scores).all()

@@ -113,11 +113,6 @@ def test_a_class_without_anything_apart_from_it_never_answers_and_is_said(tmp_pa
     assert "no region apart from its objects, so no answer: cat" in said
 
 
-def test_an_empty_book_teaches_nothing() -> None:
-    weights, biases = train_svms(Book([], []), CLASSES, Desk())
-    assert len(weights) == 3 and (biases == NEVER).all()
-
-
 def test_the_same_machine_every_time(tmp_path: Path) -> None:
     book = world(tmp_path, 8)
     first, second = (train_svms(book, CLASSES, Desk(seed=5)) for _ in range(2))

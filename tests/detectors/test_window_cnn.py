@@ -71,7 +71,7 @@ def test_the_windows_of_the_course() -> None:
     assert torch.equal(one[1:] - one[:-1], torch.tensor([0.0, 8, 0, 8]).expand(95, 128, 4))
     assert torch.equal(one[:, 1:] - one[:, :-1], torch.tensor([8.0, 0, 8, 0]).expand(96, 127, 4))
     sides = one[0, 0, 2:] - one[0, 0, :2]
-    assert sides.tolist() == [72.0, 72.0]
+    assert sides.tolist() == [56.0, 56.0]
     cells = bx.centres(one)
     assert torch.equal(cells[0, 0], torch.tensor([4.0, 4.0]))
 
@@ -79,7 +79,7 @@ def test_the_windows_of_the_course() -> None:
 def test_shapes_are_whole_cells_of_about_the_size() -> None:
     for (height, width), (size, ratio) in zip(
         WindowGrid().shapes,
-        [(s, r) for s in (40, 72, 128, 216, 360) for r in (0.5, 1, 2)],
+        [(s, r) for s in (32, 56, 100, 176, 304) for r in (0.5, 1, 2)],
         strict=True,
     ):
         assert height >= 3 and width >= 3

@@ -64,7 +64,7 @@ def train_ridges(
     """The regression of each class, on cells as they are; 0 for a class without a sample, which is
     said: its boxes stay as they were proposed.
     """
-    width = book[0].cells.shape[1] if len(book) else 0
+    width = book[0].cells.shape[1]
     weights, biases = torch.zeros(len(classes), 4, width), torch.zeros(len(classes), 4)
     absent = []
     with bar(len(classes), "box regression") as shown:

@@ -69,7 +69,8 @@ class CropNetwork(nn.Module):
         rows, features, cells = [], [], []
         for index in range(len(batch)):
             own = (regions.image == index).nonzero()[:, 0]
-            for some in torch.split(own, CHUNK):
+            for start in range(0, len(own), CHUNK):
+                some = own[start : start + CHUNK]
                 seen = self(batch.pixels, regions.boxes[some], regions.image[some])
                 rows.append(some)
                 features.append(seen[0])

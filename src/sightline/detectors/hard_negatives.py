@@ -23,7 +23,6 @@ from sightline import boxes as bx
 from sightline.detectors.hog_pyramid import HogPyramid, nearest_shape
 from sightline.fitting import Desk, Samples
 from sightline.ops.hog import CELL, LENGTH, hog
-from sightline.ops.nms import nms
 from sightline.progress import track
 from sightline.types import Features, Size, Targets
 
@@ -46,6 +45,7 @@ class Mining:
 
     cost: float = 0.01
     covered: float = 0.5
+    moved: int = 0
     apart: float = 0.3
     random: int = 3000
     each: int = 10
@@ -87,7 +87,7 @@ class Machine:
 
         rows = np.stack([*self.positives, *self.negatives.values()])
         labels = np.arange(len(rows)) < len(self.positives)
-        machine = LinearSVC(C=cost, intercept_scaling=10.0, random_state=seed, max_iter=2000)
+        machine = LinearSVC(C=cost, intercept_scaling=10.0, random_state=seed, tol=1e-3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for the next look
             machine.fit(rows, labels)
@@ -153,10 +153,17 @@ class Learner:
         for _, image, truth in self._read(samples, range(len(samples)), "objects"):
             for (label, shape), box in self._learnt(image, truth):
                 machine = self.machines.setdefault((label, shape), Machine())
-                picture = cut(image, box, shapes[shape], margin)
-                for one in (picture, picture.flip(-1)):
-                    blocks = hog(one)[:, 1:-1, 1:-1]
-                    machine.keep(blocks.flatten().numpy(), self.most, self.rng)
+                for place in (box, *self._moved(box)):
+                    picture = cut(image, place, shapes[shape], margin)
+                    for one in (picture, picture.flip(-1)):
+                        blocks = hog(one)[:, 1:-1, 1:-1]
+                        machine.keep(blocks.flatten().numpy(), self.most, self.rng)
+
+    def _moved(self, box: Float[Tensor, "4"]) -> Float[Tensor, "N 4"]:
+        """A box as windows cover it, which lie on a grid of places and sizes."""
+        offsets = self.rng.uniform(-1, 1, (self.mining.moved, 3)) * (0.06, 0.06, 0.05)
+        x, y, size = torch.from_numpy(offsets).float().unbind(1)
+        return bx.decode(torch.stack([x, y, size, size], dim=1), box.expand(len(x), 4))
 
     def _learnt(
         self, image: UInt8[Tensor, "3 H W"], truth: Targets
@@ -206,8 +213,8 @@ class Learner:
                 rows = scene.rows(shape)
                 rows = rows[table[rows, label] > -1]
                 rows = rows[scene.apart(rows, label, self.mining.apart)]
-                best = nms(scene.boxes[rows], table[rows, label], 0.7, self.mining.hardest)
-                fresh += self._add(scene, index, (label, shape), rows[best])
+                chosen = self.rng.permutation(len(rows))[: self.mining.hardest]
+                fresh += self._add(scene, index, (label, shape), rows[torch.from_numpy(chosen)])
         return fresh
 
     def _add(self, scene: "Scene", index: int, name: tuple[int, int], rows: Tensor) -> int:

@@ -171,6 +171,9 @@ class RCNN(nn.Module):
         """
         if self.steps.classifier == "softmax" and self.steps.regression == "none":
             return
+        if len(samples) == 0:
+            desk.say("no images to learn from, so no answer")
+            return
         with ExitStack() as held:
             folder = desk.folder
             if folder is None:

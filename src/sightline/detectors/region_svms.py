@@ -118,7 +118,7 @@ def train_svms(
     A class without a true box, or without a single region that is apart from its objects, gets a
     machine that never answers, and is said. Raises `Paused` through `desk.pause`.
     """
-    width = book[0].features.shape[1] if len(book) else 0
+    width = book[0].features.shape[1]
     weights, biases = torch.zeros(len(classes), width), torch.full((len(classes),), NEVER)
     scale = training.length / mean_length(book)
     machines = _objects(book, len(classes), scale)

@@ -214,7 +214,7 @@ class WindowCNN(nn.Module):
 
 
 def window_cnn(classes: Sequence[str], backbone: nn.Module, strides: Sequence[int]) -> WindowCNN:
-    """Windows on the maps of any backbone: 5 sizes × 3 ratios, 416 pixels."""
+    """Windows on the maps of any backbone: 5 sizes × 3 ratios, 320 pixels."""
     windows = WindowGrid()
     encoder = Stack(backbone, strides)
     return WindowCNN(
@@ -222,7 +222,7 @@ def window_cnn(classes: Sequence[str], backbone: nn.Module, strides: Sequence[in
         encoder,
         windows,
         WindowHead(encoder.channels, len(classes), windows.shapes),
-        Preparation(shorter=None, longer=416),
+        Preparation(shorter=None, longer=320),
         WindowCriterion(),
         Selection(score=0.05, iou=0.3, limit=100, per_level=300),
     )

@@ -27,7 +27,7 @@ class WindowGrid:
     `sizes` are square roots of areas in pixels. Sides are whole cells, at least `least`.
     """
 
-    sizes: tuple[float, ...] = (40.0, 72.0, 128.0, 216.0, 360.0)
+    sizes: tuple[float, ...] = (32.0, 56.0, 100.0, 176.0, 304.0)
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     stride: int = 8
     least: int = 3

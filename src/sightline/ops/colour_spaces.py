@@ -1,10 +1,6 @@
 """The colour spaces that Selective Search looks at an image in (Uijlings 2013, section 3.2).
 
-All are bytes, (C, H, W), so that one threshold serves all of them.
-
-Departure: distances and histograms know no circles, so HSV stands as a point of its hexagonal cone:
-two axes of hue and chroma, and the value. Red is then next to red, and the hue of what is nearly
-grey, which is noise, next to nothing.
+All are bytes, (C, H, W): every channel fills 0 … 255, so that one threshold serves all of them.
 """
 
 import numpy as np
@@ -15,9 +11,7 @@ from sightline.errors import UsageError
 from sightline.ops.dispatch import kernel
 
 SPACES = ("hsv", "lab", "rgi", "h", "i")
-"""The cone of HSV; CIE L*a*b* of sRGB under D65; normalised red and green with the intensity; hue;
-intensity.
-"""
+"""HSV; CIE L*a*b* of sRGB under D65; normalised red and green, and intensity; hue; intensity."""
 
 _BYTES = np.arange(256) / 255
 LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
@@ -60,9 +54,9 @@ def colours(image: UInt8[ndarray, "3 H W"], space: str) -> UInt8[ndarray, "C H W
     if space == "i":
         return _intensity(image)[None]
     if space == "h":
-        return _hue(image)[None]
+        return _hsv(image)[:1]
     if space == "hsv":
-        return _cone(image)
+        return _hsv(image)
     return _lab(image) if space == "lab" else _rgi(image)
 
 
@@ -78,20 +72,14 @@ def _intensity(image: ndarray) -> ndarray:
     return answer
 
 
-def _cone(image: ndarray) -> ndarray:
-    r, g, b = image.astype(np.float64)
-    along, across = (2 * r - g - b) / 4, (g - b) * (np.sqrt(3) / 4)
-    return np.stack([_bytes(along + 128), _bytes(across + 128), image.max(axis=0)])
-
-
-def _hue(image: ndarray) -> ndarray:
+def _hsv(image: ndarray) -> ndarray:
     r, g, b = image.astype(np.float64)
     most = np.maximum(np.maximum(r, g), b)
-    d = np.maximum(most - np.minimum(np.minimum(r, g), b), 1)
+    span = most - np.minimum(np.minimum(r, g), b)
+    d = np.maximum(span, 1)
     sixth = np.where(most == r, (g - b) / d, np.where(most == g, 2 + (b - r) / d, 4 + (r - g) / d))
-    turn = np.floor(np.where(sixth < 0, sixth + 6, sixth) * (256 / 6) + 0.5)
-    answer: ndarray = (turn.astype(np.int64) & 255).astype(np.uint8)
-    return answer
+    hue = np.floor(np.where(sixth < 0, sixth + 6, sixth) * (256 / 6) + 0.5).astype(np.int64) & 255
+    return np.stack([hue.astype(np.uint8), _bytes(255 * span / np.maximum(most, 1)), _bytes(most)])
 
 
 def _lab(image: ndarray) -> ndarray:

@@ -24,23 +24,13 @@ def _intensity(image: Array, out: Array) -> None:
 
 
 @compiled
-def _cone(image: Array, out: Array) -> None:
-    slope = np.sqrt(3.0) / 4
-    for y in range(image.shape[1]):
-        for x in range(image.shape[2]):
-            r, g, b = float(image[0, y, x]), float(image[1, y, x]), float(image[2, y, x])
-            out[0, y, x] = _byte((2 * r - g - b) / 4 + 128)
-            out[1, y, x] = _byte((g - b) * slope + 128)
-            out[2, y, x] = max(image[0, y, x], image[1, y, x], image[2, y, x])
-
-
-@compiled
-def _hue(image: Array, out: Array) -> None:
+def _hsv(image: Array, out: Array) -> None:
     for y in range(image.shape[1]):
         for x in range(image.shape[2]):
             r, g, b = float(image[0, y, x]), float(image[1, y, x]), float(image[2, y, x])
             most = max(r, g, b)
-            d = max(most - min(r, g, b), 1.0)
+            span = most - min(r, g, b)
+            d = max(span, 1.0)
             if most == r:
                 sixth = (g - b) / d
             elif most == g:
@@ -49,7 +39,10 @@ def _hue(image: Array, out: Array) -> None:
                 sixth = 4 + (r - g) / d
             if sixth < 0:
                 sixth += 6
-            out[y, x] = np.uint8(int(np.floor(sixth * (256 / 6) + 0.5)) & 255)
+            out[0, y, x] = np.uint8(int(np.floor(sixth * (256 / 6) + 0.5)) & 255)
+            if out.shape[0] > 1:
+                out[1, y, x] = _byte(255 * span / max(most, 1.0))
+                out[2, y, x] = _byte(most)
 
 
 @compiled
@@ -87,10 +80,8 @@ def colours(image: Array, space: str) -> Array:
     out = np.empty((1 if len(space) == 1 else 3, *image.shape[1:]), np.uint8)
     if space == "i":
         _intensity(image, out[0])
-    elif space == "h":
-        _hue(image, out[0])
-    elif space == "hsv":
-        _cone(image, out)
+    elif space in ("h", "hsv"):
+        _hsv(image, out)
     elif space == "lab":
         _lab(image, out, LINEAR, ROOT, XYZ)
     else:
