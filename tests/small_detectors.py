@@ -48,6 +48,8 @@ def small(name: str, longer: int, shorter: int) -> Any:
         model.svm_weight.normal_(std=float(1 / features.norm()))
         model.svm_bias.fill_(1.0)
         model.ridge_weight.normal_(std=1e-3)
+    if name.startswith("fast_rcnn"):
+        model.proposer.limit = 100  # of VGG-16 every region goes through 120 million weights
     if hasattr(model, "selection"):  # untrained scores all lie at the prior
         model.selection = replace(model.selection, score=1e-4)
         if name == "keypoint_rcnn_resnet50_fpn":  # eight convolutions of 512 channels a person
