@@ -1,6 +1,6 @@
 """The course's headline: Fast R-CNN beside R-CNN on the same proposals, backbone, data and machine.
 
-    python benchmarks/headline.py DATA --start BACKBONE [--work headline] [--train 50] [--test 30]
+    python benchmarks/headline.py DATA --start BACKBONE [--work headline] [--train 50] [--test 25]
 
 Both learn from the same photos and are tested on the same others, from the same weights of the
 backbone; both prepare images alike, so their proposals are the same ones, searched once and kept in
@@ -228,13 +228,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("headline"))
     for name, value, what in (
         ("train", 50, "photos to learn from"),
-        ("test", 30, "photos to test on"),
+        ("test", 25, "photos to test on"),
         ("size", 320, "pixels of a photo's longer side"),
         ("proposals", 500, "regions of a photo at most"),
         ("crop", 224, "pixels of a side of R-CNN's warped regions"),
         ("rcnn-steps", 40, "of fine-tuning"),
-        ("fast-steps", 280, "of Fast R-CNN"),
-        ("looks", 3, "photos for the paper's numbers, 0 for none"),
+        ("fast-steps", 360, "of Fast R-CNN"),
+        ("looks", 2, "photos for the paper's numbers, 0 for none"),
     ):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{what} ({value})")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
