@@ -66,14 +66,13 @@ def draw(
     label, dense, alone = maps
     pixels = trace.batch.pixels[0].permute(1, 2, 0).numpy()
     pixels = pixels * np.array(detector.preparation.std) + np.array(detector.preparation.mean)
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), constrained_layout=True)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), constrained_layout=True)
     axes[0].imshow(pixels.clip(0, 1))
     frame = trace.batch.frames[0]
-    for row, (name, score, box) in enumerate(trace.detections[0][:3]):
+    for name, score, box in trace.detections[0][:1]:
         x1, y1, x2, y2 = frame.to_prepared(torch.tensor(box)).tolist()
-        colour = "tab:red" if row == 0 else "tab:orange"
-        axes[0].add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color=colour, lw=2))
-        axes[0].text(x1, y1, f"{name} {score:.2f}", color="white", backgroundcolor=colour)
+        axes[0].add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color="red", lw=2))
+        axes[0].text(x1 + 3, y1 + 12, f"{name} {score:.2f}", color="white", backgroundcolor="red")
     height, width = detector.windows.shapes[shape]
     size = (8 * width, 8 * height)
     axes[0].add_patch(Rectangle((2, 2), *size, fill=False, color="white", ls="--"))

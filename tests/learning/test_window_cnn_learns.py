@@ -16,11 +16,11 @@ SETTINGS = ("--set", "freeze=2", "--set", "evaluate_every=1.0")
 
 
 def trained(data: Path, backbone: Path, out: Path) -> dict[str, Any]:
-    """The figures on val of a run of five minutes on one quiet core."""
+    """The figures on val of a run of about five minutes on one core."""
     options = {
         "--model": "window_cnn",
         "--start": str(backbone),
-        "--steps": "220",
+        "--steps": "180",
         "--size": "320",
         "--threads": "1",
         "--seed": "0",
@@ -39,7 +39,7 @@ def trained(data: Path, backbone: Path, out: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("data", "least"), [("pet_heads_yolo", 0.5), ("raccoon", 0.5)])
+@pytest.mark.parametrize(("data", "least"), [("pet_heads_yolo", 0.8), ("raccoon", 0.7)])
 def test_it_finds_what_it_learnt(shared: Path, tmp_path: Path, data: str, least: float) -> None:
     folder, backbone = shared / "data" / data, shared / BACKBONE
     if not folder.exists() or not backbone.exists():
