@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sightline import checkpoint, load
+from sightline import catalogue, checkpoint, load
 from sightline.data import open_dataset
 from sightline.detectors.fast_rcnn import Truncated, compress, ranks
 from sightline.evaluate import evaluate
@@ -57,11 +57,14 @@ class Watched(nn.Module):
         return answer
 
 
-def truncated(full: Any, out: Path) -> Any:
-    """The truncated detector, as it comes back from its checkpoint."""
-    manifest = dict(full.manifest)
-    manifest["options"] = {**(manifest.get("options") or {}), "layers": "svd"}
-    checkpoint.write(out, compress(full.detector).state_dict(), manifest)
+def truncated(path: Path, out: Path) -> Any:
+    """The truncated network, as it comes back from its checkpoint."""
+    saved = checkpoint.read(path)
+    options = dict(saved.manifest.get("options") or {})
+    full: Any = catalogue.build(saved.manifest["model"], saved.classes, None, options)
+    checkpoint.load_into(full, saved)
+    manifest = {**saved.manifest, "options": {**options, "layers": "svd"}}
+    checkpoint.write(out, compress(full).state_dict(), manifest)
     return load(out, score=None)
 
 
@@ -115,7 +118,7 @@ def main() -> None:
     photos = photos.subset(range(min(asked.photos or len(photos), len(photos))))
     full = load(asked.run, score=None)
     with tempfile.TemporaryDirectory() as folder:
-        small = truncated(full, asked.out or Path(folder) / "svd.safetensors")
+        small = truncated(asked.run, asked.out or Path(folder) / "svd.safetensors")
     detectors = {"full": full.detector, "svd": small.detector}
     detectors["svd"].store = detectors["full"].store  # both judge the same regions
     for detector in detectors.values():

@@ -36,6 +36,7 @@ MODELS: dict[str, str] = {
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
+    "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -46,6 +47,7 @@ ALIASES: dict[str, str] = {
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
     "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
+    "window_cnn": "window_cnn_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
 

@@ -27,6 +27,7 @@ from sightline.images import read
 from sightline.ops.appearance import count, derivatives, texture_bins
 from sightline.ops.grouping import group
 from sightline.ops.segments import segment, smooth, sorted_edges
+from sightline.types import Regions
 
 
 def cat(height: int = 90, width: int = 130) -> Tensor:
@@ -69,12 +70,12 @@ def test_smoothing_keeps_the_mean_and_flat_images() -> None:
 
 
 def test_gaussian_derivatives_measure_a_slope() -> None:
-    ramp = np.tile(np.arange(0, 200, 10, dtype=np.uint8), (1, 12, 1))
+    ramp = np.tile(np.arange(0, 240, 20, dtype=np.uint8), (1, 12, 1))
     across, down = derivatives(ramp)
-    assert np.allclose(across[0, :, 4:-4], 10, atol=1e-3)
+    assert np.allclose(across[0, :, 4:-4], 20, atol=1e-3)
     assert np.allclose(down, 0, atol=1e-3)
-    planes = texture_bins(across, down)[:, 6, 9]
-    # 10 a pixel along 0°, 7.07 along 45°, nothing along 90°, −7.07 along 135°
+    planes = texture_bins(across, down)[:, 6, 6]
+    # 20 a pixel along 0°, 14.1 along 45°, nothing along 90°, −14.1 along 135°; a bin spans 8
     assert planes.tolist() == [2, 1, planes[2], 11] and planes[2] in (0, 10)
 
 
@@ -158,6 +159,22 @@ def test_the_seed_draws_the_order_and_nothing_else() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(first.unique(dim=0), other.unique(dim=0))
+
+
+def test_what_is_nearly_a_better_one_comes_last() -> None:
+    boxes = torch.tensor([[0, 0, 100, 90], [0, 0, 99, 90], [50, 0, 100, 90], [0, 0, 100, 90]])
+    image, level = torch.zeros(4, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
+    regions = Regions(boxes.float(), image, level, 1 / torch.tensor([1.0, 2.0, 4000.0, 3.0]))
+    finder = SelectiveSearch()
+    batch = finder.prepare([cat()])
+    scored = finder.classify(batch, (), regions)
+    drawn = np.random.default_rng(0).random(4) * [1, 2, 4000, 3]
+    assert drawn.argmin() in (0, 1, 3) and drawn.argmax() == 2
+    order = scored.scores[:, 0].argsort(descending=True).tolist()
+    assert order[:2] == [int(drawn.argmin()), 2]
+    assert scored.scores[2, 0].item() == pytest.approx(1 / (1 + drawn[2]))
+    (found,) = finder.postprocess(batch, (), scored)
+    assert len(found) == 3
 
 
 def test_a_limit_keeps_the_best() -> None:

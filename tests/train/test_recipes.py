@@ -159,6 +159,7 @@ def test_a_setting_that_did_not_exist_gets_its_default() -> None:
 def test_where_proposals_are_searched_pictures_are_flipped_at_most(tmp_path: Path) -> None:
     dataset = draw_dataset(tmp_path)
     recipe = default_for("fast_rcnn", dataset)
+    assert default_for("rcnn", dataset).augmentation == recipe.augmentation
     once, mixed = recipe.augmentation, default_for("retinanet", dataset).augmentation
     assert (once.flip, once.scale, once.mosaic, once.hue) == (0.5, (1.0, 1.0), 0, 0)
     assert recipe.batch == 2 and len(recipe.sizes) == 1 and mixed.mosaic > 0

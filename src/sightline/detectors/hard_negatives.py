@@ -23,7 +23,6 @@ from sightline import boxes as bx
 from sightline.detectors.hog_pyramid import HogPyramid, nearest_shape
 from sightline.fitting import Desk, Samples
 from sightline.ops.hog import CELL, LENGTH, hog
-from sightline.ops.nms import nms
 from sightline.progress import track
 from sightline.types import Features, Size, Targets
 
@@ -35,19 +34,24 @@ if TYPE_CHECKING:
 class Mining:
     """How machines are trained.
 
-    `cost` is the machine's C. Windows are negatives of a class whose IoU with each of its objects
-    is below `apart`, and that lie for less than `apart` in a crowd. A machine begins with `random`
-    of them, up to `each` an image; a look at all images adds up to `hardest` an image, of those
-    with a margin above −1, and ends the search if they are less than `settled` of what is kept. At
-    most `looks`, `rows` descriptors a machine, and `memory` bytes for all of them.
+    `cost` is the machine's C. Objects are learnt that fill at least `covered` of the smallest
+    window of their shape: no window covers the others with a larger IoU. Windows are
+    negatives of a class whose IoU with each of its objects is below `apart`, and that lie for less
+    than `apart` in a crowd. A machine begins with `random` of them, up to `each` an image. A look
+    at `images` images, in turn, adds up to `hardest` of each, of those with a margin above −1, and
+    ends the search if they are less than `settled` of what is kept. At most `looks`, `rows`
+    descriptors a machine, and `memory` bytes for all of them.
     """
 
     cost: float = 0.01
+    covered: float = 0.5
+    moved: int = 0
     apart: float = 0.3
     random: int = 3000
     each: int = 10
     hardest: int = 5
     settled: float = 0.01
+    images: int = 500
     looks: int = 8
     rows: int = 12_000
     memory: int = 1 << 30
@@ -83,7 +87,7 @@ class Machine:
 
         rows = np.stack([*self.positives, *self.negatives.values()])
         labels = np.arange(len(rows)) < len(self.positives)
-        machine = LinearSVC(C=cost, intercept_scaling=10.0, random_state=seed, max_iter=2000)
+        machine = LinearSVC(C=cost, intercept_scaling=10.0, random_state=seed, tol=1e-3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for the next look
             machine.fit(rows, labels)
@@ -105,6 +109,9 @@ class Learner:
         self.rng = np.random.default_rng(desk.seed)
         self.machines: dict[tuple[int, int], Machine] = {}
         """By class and shape."""
+        self.order: list[int] = []
+        """The images as they are looked at, again and again; `begun` have been."""
+        self.begun = 0
         numbers = LENGTH * sum(height * width for height, width in self.pyramid.blocks)
         room = mining.memory // (4 * numbers * len(detector.classes))
         self.most = max(2, min(mining.rows, room) // 2)
@@ -141,20 +148,37 @@ class Learner:
             yield index, *samples[index]
 
     def _gather_objects(self, samples: Samples) -> None:
-        """Every object, and its mirror image, as its shape's template would see it."""
+        """Every object that a window could cover, and its mirror image, resized to its shape."""
         shapes, margin = self.pyramid.shapes, self.pyramid.margin
         for _, image, truth in self._read(samples, range(len(samples)), "objects"):
-            sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
-            good = ~truth.crowd & (sides >= 1).all(dim=1)
-            boxes, labels = truth.boxes[good].float(), truth.labels[good].tolist()
-            for box, label, shape in zip(
-                boxes, labels, nearest_shape(boxes, shapes).tolist(), strict=True
-            ):
+            for (label, shape), box in self._learnt(image, truth):
                 machine = self.machines.setdefault((label, shape), Machine())
-                picture = cut(image, box, shapes[shape], margin)
-                for one in (picture, picture.flip(-1)):
-                    blocks = hog(one)[:, 1:-1, 1:-1]
-                    machine.keep(blocks.flatten().numpy(), self.most, self.rng)
+                for place in (box, *self._moved(box)):
+                    picture = cut(image, place, shapes[shape], margin)
+                    for one in (picture, picture.flip(-1)):
+                        blocks = hog(one)[:, 1:-1, 1:-1]
+                        machine.keep(blocks.flatten().numpy(), self.most, self.rng)
+
+    def _moved(self, box: Float[Tensor, "4"]) -> Float[Tensor, "N 4"]:
+        """A box as windows cover it, which lie on a grid of places and sizes."""
+        offsets = self.rng.uniform(-1, 1, (self.mining.moved, 3)) * (0.06, 0.06, 0.05)
+        x, y, size = torch.from_numpy(offsets).float().unbind(1)
+        return bx.decode(torch.stack([x, y, size, size], dim=1), box.expand(len(x), 4))
+
+    def _learnt(
+        self, image: UInt8[Tensor, "3 H W"], truth: Targets
+    ) -> Iterator[tuple[tuple[int, int], Float[Tensor, "4"]]]:
+        """(class, shape) and box of objects that are not too small for the smallest window."""
+        size = (image.shape[1], image.shape[2])
+        resized = self.detector.preparation.resized(size)
+        scale = torch.tensor([resized[1] / size[1], resized[0] / size[0]])
+        boxes = truth.boxes.float()
+        shapes = nearest_shape(boxes, self.pyramid.shapes)
+        least = torch.tensor([height * width * CELL**2 for height, width in self.pyramid.shapes])
+        area = ((boxes[:, 2:] - boxes[:, :2]).clamp(min=0) * scale).prod(dim=1)
+        good = ~truth.crowd & (area >= self.mining.covered * least[shapes])
+        for row in good.nonzero()[:, 0].tolist():
+            yield (int(truth.labels[row]), int(shapes[row])), boxes[row]
 
     def _tell_absent(self) -> None:
         """Name the classes that nothing can be learnt of."""
@@ -165,9 +189,9 @@ class Learner:
 
     def _gather_random(self, samples: Samples) -> None:
         """Random windows without an object, the same for all classes."""
-        count = min(len(samples), -(-self.mining.random // self.mining.each))
-        order = self.rng.permutation(len(samples))[:count]
-        for index, image, truth in self._read(samples, order.tolist(), "random windows"):
+        self.order = self.rng.permutation(len(samples)).tolist()
+        turn = self.order[: -(-self.mining.random // self.mining.each)]
+        for index, image, truth in self._read(samples, turn, "random windows"):
             scene = Scene.of(self.detector, image, truth)
             for shape in sorted({shape for _, shape in self.machines}):
                 rows = scene.rows(shape)
@@ -179,16 +203,18 @@ class Learner:
 
     def _look(self, samples: Samples) -> int:
         """Add what the machines wrongly take for objects; how many there were."""
-        fresh = 0
-        for index, image, truth in self._read(samples, range(len(samples)), "hard negatives"):
+        fresh, count = 0, min(len(samples), self.mining.images)
+        turn = [self.order[(self.begun + i) % len(samples)] for i in range(count)]
+        self.begun += count
+        for index, image, truth in self._read(samples, turn, "hard negatives"):
             scene = Scene.of(self.detector, image, truth)
             table = self.detector.margins([level[0] for level in scene.features])
             for label, shape in sorted(self.machines):
                 rows = scene.rows(shape)
                 rows = rows[table[rows, label] > -1]
                 rows = rows[scene.apart(rows, label, self.mining.apart)]
-                best = nms(scene.boxes[rows], table[rows, label], 0.7, self.mining.hardest)
-                fresh += self._add(scene, index, (label, shape), rows[best])
+                chosen = self.rng.permutation(len(rows))[: self.mining.hardest]
+                fresh += self._add(scene, index, (label, shape), rows[torch.from_numpy(chosen)])
         return fresh
 
     def _add(self, scene: "Scene", index: int, name: tuple[int, int], rows: Tensor) -> int:

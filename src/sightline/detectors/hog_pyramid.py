@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.ops.hog import CELL, hog
+from sightline.ops.resample import resample
 from sightline.types import Features, Size
 
 
@@ -63,19 +64,24 @@ class HogPyramid:
         """The padded levels. Halved as often as that goes, then sampled bilinearly: no level is
         sampled from one more than twice its size, so nothing flickers.
         """
-        base, halvings = pixels[None], 0
-        size = (pixels.shape[1], pixels.shape[2])
-        for number, level in enumerate(self.sizes(size)):
+        base, halvings = pixels, 0
+        same, none = pixels.new_ones(3), pixels.new_zeros(3)
+        for number, level in enumerate(self.sizes((pixels.shape[1], pixels.shape[2]))):
             while number * math.log2(self.step) > halvings + 1 - 1e-6:
                 base, halvings = F.avg_pool2d(base, 2, ceil_mode=True), halvings + 1
             picture = base
-            if level != tuple(base.shape[2:]):
-                picture = F.interpolate(base, level, mode="bilinear", align_corners=False)
-            yield F.pad(picture, (self.pad * CELL,) * 4, mode="replicate")[0]
+            if level != tuple(base.shape[1:]):
+                picture = base.new_empty(3, *level)
+                resample(base, picture, level, same, none)
+            if self.pad:
+                picture = F.pad(picture, (self.pad * CELL,) * 4, mode="replicate")
+            yield picture
 
     def maps(self, pixels: Float[Tensor, "B 3 H W"]) -> Features:
         """Blocks of each level, (B, 36, rows, columns)."""
         each = [[hog(level) for level in self.images(one)] for one in pixels]
+        if len(each) == 1:
+            return tuple(level[None] for level in each[0])
         return tuple(torch.stack(levels) for levels in zip(*each, strict=True))
 
     def windows(self, size: Size) -> tuple[Float[Tensor, "R 4"], Int[Tensor, "R"]]:

@@ -27,6 +27,7 @@ from sightline.kernels.cpu.threads import share
 from sightline.ops.appearance import AXES, count, derivatives, texture_bins
 from sightline.ops.colour_spaces import colours, require_space
 from sightline.ops.grouping import Tree, group, require_similarity
+from sightline.ops.nms import nms
 from sightline.ops.segments import segment, smooth, sorted_edges
 from sightline.preparation import Preparation
 from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
@@ -37,8 +38,11 @@ WIDTH_500 = Preparation(None, 500, divisor=1, mean=(0, 0, 0), std=(1, 1, 1), enl
 """As R-CNN looks at its images: at most 500 pixels wide or high, never enlarged."""
 
 
-VERSION = 1
+VERSION = 2
 """Counts changes of the code that change a box."""
+
+NEARLY = 0.9
+"""Regions that overlap more are one proposal, met twice."""
 
 
 @dataclass(frozen=True)
@@ -198,14 +202,21 @@ class SelectiveSearch(nn.Module):
         return _packed([(image, trees[image, which]) for image, which in jobs], len(batch))
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
-        """The paper's order: position × a random number, the smallest first, as 1 / (1 + that)."""
+        """The order: position × a random number, small ones first, as the score 1 / (1 + that).
+
+        What overlaps a better region by more than `NEARLY` stands behind all that does not.
+        """
         assert regions.scores is not None
-        drawn = torch.empty_like(regions.scores, dtype=torch.float64)
+        positions, scores = 1 / regions.scores.double(), torch.empty(len(regions))
         for image in range(len(batch)):  # each anew, so that neighbours change nothing
-            rows = regions.image == image
-            numbers = np.random.default_rng(self.seed).random(int(rows.sum()))
-            drawn[rows] = torch.from_numpy(numbers)
-        scores = (1 / (1 + drawn / regions.scores)).float()
+            rows = (regions.image == image).nonzero()[:, 0]
+            drawn = torch.from_numpy(np.random.default_rng(self.seed).random(len(rows)))
+            ranks = positions[rows] * drawn
+            best = nms(regions.boxes[rows], (1 / (1 + ranks)).float(), NEARLY)
+            behind = torch.ones(len(rows), dtype=torch.bool)
+            behind[best] = False
+            ranks[behind] += positions[rows].max()
+            scores[rows] = (1 / (1 + ranks)).float()
         extras = {}
         if isinstance(regions, Hierarchies) and regions.children is not None:
             extras["children"] = regions.children

@@ -163,7 +163,7 @@ Windows = Literal["any", "people"]
 
 SHAPES: dict[str, tuple[Size, ...]] = {
     "any": ((10, 5), (7, 7), (5, 10)),
-    "people": ((12, 3), (12, 4), (11, 5), (10, 6), (8, 7)),
+    "people": ((12, 4), (11, 5), (10, 6), (8, 7)),
 }
 """(height, width) in cells: of any object, or of people who stand, sit, or are seen in part."""
 

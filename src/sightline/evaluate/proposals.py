@@ -174,7 +174,7 @@ def _finish(axes: "Axes") -> None:
 
 def evaluate_proposals(
     dataset: Dataset,
-    found: Iterable[Detections | Float[ndarray, "R 4"]],
+    found: Iterable[Detections | Float[ndarray, "_ 4"]],
     limits: Sequence[int] = NUMBERS,
 ) -> ProposalReport:
     """Judge the boxes of each image, best first, in the data set's order.

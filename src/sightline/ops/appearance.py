@@ -17,7 +17,7 @@ from sightline.ops.segments import convolve, gaussian
 COLOUR_BINS, TEXTURE_BINS, AXES = 25, 10, 4
 """Bins of a channel's colours and of each half of an axis; axes at 0°, 45°, 90°, 135°."""
 
-TEXTURE_STEP = 4.0
+TEXTURE_STEP = 8.0
 """Grey levels a pixel that one bin of a derivative spans; the last bin is open."""
 
 

@@ -11,7 +11,7 @@ from sightline.errors import UsageError
 from sightline.ops.dispatch import kernel
 
 SPACES = ("hsv", "lab", "rgi", "h", "i")
-"""HSV; CIE L*a*b* of sRGB under D65; normalised red and green with the intensity; hue; intensity"""
+"""HSV; CIE L*a*b* of sRGB under D65; normalised red and green, and intensity; hue; intensity."""
 
 _BYTES = np.arange(256) / 255
 LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
@@ -46,8 +46,9 @@ def require_space(name: str) -> None:
 def colours(image: UInt8[ndarray, "3 H W"], space: str) -> UInt8[ndarray, "C H W"]:
     """An RGB image in one of `SPACES`: C is 3, or 1 for "h" and "i".
 
-    Hue counts 256 steps around the circle, 0 for grey; black is a third red and green. Raises
-    UsageError (usage.colour_space) for another name.
+    Hue counts 256 steps around the circle, 0 for grey; a* and b* are 1.275 bytes each (−100 … 100
+    fill the byte); black is a third red and green. Raises UsageError (usage.colour_space) for
+    another name.
     """
     require_space(space)
     if space == "i":
@@ -86,7 +87,8 @@ def _lab(image: ndarray) -> ndarray:
     light = [row[0] * r + row[1] * g + row[2] * b for row in XYZ]
     x, y, z = (ROOT[np.minimum((STEPS * t + 0.5).astype(np.int64), STEPS)] for t in light)
     lightness, red, yellow = 116 * y - 16, 500 * (x - y), 200 * (y - z)
-    return np.stack([_bytes(2.55 * lightness), _bytes(red + 128), _bytes(yellow + 128)])
+    chroma = [_bytes(1.275 * axis + 128) for axis in (red, yellow)]
+    return np.stack([_bytes(2.55 * lightness), *chroma])
 
 
 def _rgi(image: ndarray) -> ndarray:

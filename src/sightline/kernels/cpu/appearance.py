@@ -9,32 +9,32 @@ from sightline.ops.appearance import AXES, COLOUR_BINS, TEXTURE_BINS, TEXTURE_ST
 
 Array = np.ndarray[Any, Any]
 
-HALF, PER_STEP = np.float32(np.sqrt(0.5)), np.float32(1 / TEXTURE_STEP)
+HALF = np.float32(np.sqrt(0.5))
 
 
 @compiled
-def _bin(strength: Any) -> Any:
-    step = np.uint8(min(abs(strength) * PER_STEP, np.float32(TEXTURE_BINS - 1)))
+def _bin(strength: Any, per_step: Any) -> Any:
+    step = np.uint8(min(abs(strength) * per_step, np.float32(TEXTURE_BINS - 1)))
     return step + np.uint8(TEXTURE_BINS) if strength < 0 else step
 
 
 @compiled
-def _texture_bins(across: Array, down: Array, out: Array) -> None:
+def _texture_bins(across: Array, down: Array, out: Array, per_step: Any) -> None:
     channels, height, width = across.shape
     for c in range(channels):
         for y in range(height):
             for x in range(width):
                 dx, dy = across[c, y, x], down[c, y, x]
-                out[AXES * c, y, x] = _bin(dx)
-                out[AXES * c + 1, y, x] = _bin((dx + dy) * HALF)
-                out[AXES * c + 2, y, x] = _bin(dy)
-                out[AXES * c + 3, y, x] = _bin((dy - dx) * HALF)
+                out[AXES * c, y, x] = _bin(dx, per_step)
+                out[AXES * c + 1, y, x] = _bin((dx + dy) * HALF, per_step)
+                out[AXES * c + 2, y, x] = _bin(dy, per_step)
+                out[AXES * c + 3, y, x] = _bin((dy - dx) * HALF, per_step)
 
 
 def texture_bins(across: Array, down: Array) -> Array:
     """The kernel of `ops.grouping.texture_bins`."""
     out = np.empty((AXES * len(across), *across.shape[1:]), np.uint8)
-    _texture_bins(across, down, out)
+    _texture_bins(across, down, out, np.float32(1 / TEXTURE_STEP))
     return out
 
 
@@ -71,11 +71,15 @@ def _borders(labels: Array, n: int) -> Array:
 
 
 @compiled
-def _count(labels: Array, plane: Array, counts: Array, colour: bool) -> None:
+def _count(labels: Array, planes: Array, counts: Array, shades: bool) -> None:
+    """Pixel by pixel, all planes of one at once: neighbours rarely wait for each other's sums."""
+    bins = counts.shape[1] // planes.shape[0]
     for y in range(labels.shape[0]):
         for x in range(labels.shape[1]):
-            value = np.int64(plane[y, x])
-            counts[labels[y, x], (value * COLOUR_BINS) >> 8 if colour else value] += 1
+            row = counts[labels[y, x]]
+            for c in range(planes.shape[0]):
+                value = np.int64(planes[c, y, x])
+                row[c * bins + ((value * COLOUR_BINS) >> 8 if shades else value)] += 1
 
 
 def count(labels: Array, colours: Array, textures: Array) -> Segments:
@@ -83,12 +87,10 @@ def count(labels: Array, colours: Array, textures: Array) -> Segments:
     n = int(labels.max()) + 1
     size, boxes = np.zeros(n, np.int32), np.empty((n, 4), np.int32)
     _places(labels, size, boxes)
-    colour = np.zeros((n, len(colours), COLOUR_BINS), np.int32)
-    texture = np.zeros((n, len(textures), 2 * TEXTURE_BINS), np.int32)
-    for c, plane in enumerate(colours):
-        _count(labels, plane, colour[:, c], True)
-    for c, plane in enumerate(textures):
-        _count(labels, plane, texture[:, c], False)
+    colour = np.zeros((n, len(colours) * COLOUR_BINS), np.int32)
+    texture = np.zeros((n, len(textures) * 2 * TEXTURE_BINS), np.int32)
+    _count(labels, colours, colour, True)
+    _count(labels, textures, texture, False)
     keys = np.unique(_borders(labels, n))
     pairs = np.stack([keys // n, keys % n], axis=1).astype(np.int32)
-    return Segments(size, boxes, colour.reshape(n, -1), texture.reshape(n, -1), pairs)
+    return Segments(size, boxes, colour, texture, pairs)

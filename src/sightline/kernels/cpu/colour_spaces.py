@@ -55,8 +55,8 @@ def _lab(image: Array, out: Array, linear: Array, root: Array, xyz: Array) -> No
                 t = xyz[row, 0] * r + xyz[row, 1] * g + xyz[row, 2] * b
                 light[row] = root[min(int(STEPS * t + 0.5), STEPS)]
             out[0, y, x] = _byte(2.55 * (116 * light[1] - 16))
-            out[1, y, x] = _byte(500 * (light[0] - light[1]) + 128)
-            out[2, y, x] = _byte(200 * (light[1] - light[2]) + 128)
+            out[1, y, x] = _byte(1.275 * (500 * (light[0] - light[1])) + 128)
+            out[2, y, x] = _byte(1.275 * (200 * (light[1] - light[2])) + 128)
 
 
 @compiled

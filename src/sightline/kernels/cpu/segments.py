@@ -14,8 +14,8 @@ from sightline.ops.segments import STEP
 
 Array = np.ndarray[Any, Any]
 
-HEAVIEST = int(255 * np.sqrt(3) * STEP) + 2
-"""One more than any weight: three channels that differ as much as bytes can."""
+NONE = int(255 * np.sqrt(3) * STEP) + 2
+"""More than any weight: three channels that differ as much as bytes can."""
 
 
 @compiled
@@ -55,50 +55,53 @@ def convolve(planes: Array, down: Array, across: Array) -> Array:
 
 
 @compiled
-def _weigh(planes: Array, weights: Array, dy: int, dx: int, d: int, sums: Array) -> None:
-    """The weights of the edges of one direction, row by row; −1 where there is no neighbour."""
+def _weigh(planes: Array, weights: Array, dy: int, dx: int, sums: Array) -> None:
+    """The weights of the edges of one direction, row by row; `NONE` where there is no neighbour."""
     channels, height, width = planes.shape
     left, right = max(0, -dx), width - max(0, dx)
     for y in range(height - dy):
         for x in range(left, right):
             sums[x] = np.float32(0)
         for c in range(channels):
-            here, there = planes[c, y], planes[c, y + dy]
-            for x in range(left, right):
-                step = here[x] - there[x + dx]
-                sums[x] += step * step
+            here, there = planes[c, y, left:right], planes[c, y + dy, left + dx : right + dx]
+            for x in range(right - left):
+                step = here[x] - there[x]
+                sums[left + x] += step * step
+        row = weights[y]
         for x in range(left, right):
-            weights[y, x, d] = np.int32(np.sqrt(sums[x]) * np.float32(STEP) + np.float32(0.5))
+            row[x] = np.uint16(np.int32(np.sqrt(sums[x]) * np.float32(STEP) + np.float32(0.5)))
 
 
 @compiled
-def _sort(flat: Array) -> tuple[Array, Array]:
+def _sort(weights: Array) -> tuple[Array, Array]:
     """Edges by weight, equal ones by number: counted, then laid in their places."""
-    places = np.zeros(HEAVIEST + 1, np.int32)
-    for e in range(flat.size):
-        places[flat[e] + 1] += 1
-    places[0] = 0  # there are no edges beyond the border
+    directions, pixels = weights.shape
+    places = np.zeros(NONE + 2, np.int32)
+    for d in range(directions):
+        for p in range(pixels):
+            places[np.int64(weights[d, p]) + 1] += 1
     for w in range(1, places.size):
         places[w] += places[w - 1]
-    count = places[-1]
-    edges, weights = np.empty(count, np.int32), np.empty(count, np.int32)
-    for e in range(flat.size):
-        w = flat[e]
-        if w >= 0:
-            place = places[w]
-            places[w] = place + 1
-            edges[place], weights[place] = e, w
-    return edges, weights
+    count = places[NONE]
+    edges, ordered = np.empty(count, np.int32), np.empty(count, np.int32)
+    for p in range(pixels):
+        for d in range(directions):
+            w = weights[d, p]
+            if w != NONE:
+                place = places[w]
+                places[w] = place + 1
+                edges[place], ordered[place] = 4 * p + d, w
+    return edges, ordered
 
 
 def sorted_edges(planes: Array) -> tuple[Array, Array]:
     """The kernel of `ops.segments.sorted_edges`."""
     _, height, width = planes.shape
-    weights = np.full((height, width, 4), -1, np.int32)
+    weights = np.full((4, height, width), NONE, np.uint16)
     sums = np.empty(width, np.float32)
     for d, (dy, dx) in enumerate(((0, 1), (1, -1), (1, 0), (1, 1))):
-        _weigh(planes, weights, dy, dx, d, sums)
-    edges, ordered = _sort(weights.reshape(-1))
+        _weigh(planes, weights[d], dy, dx, sums)
+    edges, ordered = _sort(weights.reshape(4, -1))
     return edges, ordered
 
 
@@ -119,8 +122,11 @@ def _segment(edges: Array, weights: Array, height: int, width: int, k: Any, leas
     between, left = np.empty((edges.size, 2), np.int32), 0
     for i in range(edges.size):
         edge = edges[i]
-        a = _root(parent, edge >> 2)
-        b = _root(parent, (edge >> 2) + lead[edge & 3])
+        p = edge >> 2
+        q = p + lead[edge & 3]
+        if parent[p] == parent[q]:
+            continue  # most edges end here
+        a, b = _root(parent, p), _root(parent, q)
         if a == b:
             continue
         cost = np.float32(weights[i]) / np.float32(STEP)
