@@ -10,7 +10,7 @@ Learnt in three steps: `loss` fine-tunes the network as a classifier of regions 
 
 Departures. Large regions are averaged when they are warped, the paper's are sampled. λ does not
 weigh on the bias of the regressions. The light builders warp to 112 pixels, take the network's last
-map in 3 × 3 cells for both kinds of features, and 16 + 48 regions a mini-batch.
+map in 3 × 3 cells for both kinds of features, 16 + 48 regions a mini-batch, and ten times the C.
 
 `classifier` of the builders is a switch: "svm" (margins) or "softmax" (the fine-tuned classifier's
 probabilities), and so is `regression`: "ridge", or "none" for boxes as they were proposed.
@@ -231,25 +231,30 @@ class RCNN(nn.Module):
         return Page(boxes, features, near, cells[near], truth)
 
 
+FEW_OBJECTS = SvmTraining(cost=1e-2)
+"""A machine of some hundred objects instead of thousands: the same sum of costs or so."""
+
+
+def _light(classes: Sequence[str], backbone: nn.Module, steps: Steps) -> RCNN:
+    """Without layers of its own: 3 × 3 cells of the backbone's last map are the features."""
+    network = CropNetwork(backbone, nn.AdaptiveAvgPool2d(3), None, 3, Warp(112, 8))
+    steps = replace(steps, svm=FEW_OBJECTS)
+    return _built(classes, network, (500, 400), steps, FineTuning(count=64))
+
+
 def _built(
     classes: Sequence[str],
-    encoder: CropNetwork,
-    switches: tuple[Classifier, Regression],
-    limit: int = 2000,
-    longer: int = 500,
-    regions: int = 128,
+    network: CropNetwork,
+    sizes: tuple[int, int],
+    steps: Steps,
+    criterion: FineTuning,
 ) -> RCNN:
-    """R-CNN around a network: so many proposals an image, of so many pixels, regions a batch."""
+    """R-CNN around a network: sizes[0] proposals an image of sizes[1] pixels at most."""
+    limit, longer = sizes
     preparation = Preparation(shorter=None, longer=longer, divisor=1, enlarge=False)
-    return RCNN(
-        classes,
-        encoder,
-        SelectiveSearch(limit=limit),
-        preparation,
-        Steps(*switches),
-        FineTuning(count=regions),
-        MARGINS if switches[0] == "svm" else PROBABILITIES,
-    )
+    selection = MARGINS if steps.classifier == "svm" else PROBABILITIES
+    proposer = SelectiveSearch(limit=limit)
+    return RCNN(classes, network, proposer, preparation, steps, criterion, selection)
 
 
 def rcnn_alexnet(
@@ -257,20 +262,18 @@ def rcnn_alexnet(
 ) -> RCNN:
     """The paper's: AlexNet, 227 pixels, pool5 and fc7, 2,000 proposals of 500-pixel images."""
     network = CropNetwork(AlexNet(), nn.MaxPool2d(3, 2), AlexNetLayers(), 6, Warp())
-    return _built(classes, network, (classifier, regression))
+    return _built(classes, network, (2000, 500), Steps(classifier, regression), FineTuning())
 
 
 def rcnn_squeezenet(
     classes: Sequence[str], classifier: Classifier = "svm", regression: Regression = "ridge"
 ) -> RCNN:
     """A light one: SqueezeNet 1.1, 112 pixels, 3 × 3 cells, 500 proposals of 400-pixel images."""
-    network = CropNetwork(SqueezeNet(), nn.AdaptiveAvgPool2d(3), None, 3, Warp(112, 8))
-    return _built(classes, network, (classifier, regression), 500, 400, 64)
+    return _light(classes, SqueezeNet(), Steps(classifier, regression))
 
 
 def rcnn_mobilenet_v2(
     classes: Sequence[str], classifier: Classifier = "svm", regression: Regression = "ridge"
 ) -> RCNN:
     """A light one: MobileNetV2, 112 pixels, 3 × 3 cells, 500 proposals of 400-pixel images."""
-    network = CropNetwork(MobileNetV2(), nn.AdaptiveAvgPool2d(3), None, 3, Warp(112, 8))
-    return _built(classes, network, (classifier, regression), 500, 400, 64)
+    return _light(classes, MobileNetV2(), Steps(classifier, regression))

@@ -1,0 +1,52 @@
+"""R-CNN's own story on real photos, on one core, with numbers: each step adds something.
+
+The example runs smaller than its usual: SqueezeNet of ImageNet, 150 proposals, 80-pixel crops.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rcnn_ablation.py"
+BACKBONE = Path("weights") / "squeezenet1_1_features.safetensors"
+SMALL = ("--proposals", 150, "--crop", 80, "--size", 320, "--steps", 80)
+
+Table = dict[tuple[str, str, str], dict[str, float]]
+
+
+def ablation(shared: Path, data: str, out: Path, *more: object) -> Table:
+    """(features, classifier, boxes) → AP."""
+    backbone = shared / BACKBONE
+    if not backbone.exists():
+        pytest.skip("no backbone of ImageNet beside the project")
+    words = (EXAMPLE, shared / "data" / data, "--start", backbone, "--out", out, *SMALL, *more)
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    print(done.stdout[done.stdout.index("| features |") :])
+    rows: list[Any] = [json.loads(line) for line in done.stdout.splitlines() if line[:2] == '["']
+    return {(features, classifier, boxes): figures for features, classifier, boxes, figures in rows}
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "plain", "tuned"),
+    [("raccoon", (), 0.70, 0.70), ("pet_heads_yolo", ("--images", 120), 0.30, 0.30)],
+)
+def test_each_step_adds_something(
+    shared: Path, tmp_path: Path, data: str, more: tuple[object, ...], plain: float, tuned: float
+) -> None:
+    """Bounds on AP50 with all steps, from ImageNet's features and from fine-tuned ones."""
+    table = ablation(shared, data, tmp_path, *more)
+    assert len(table) == 6
+    assert table["ImageNet", "svm", "ridge"]["AP50"] >= plain
+    assert table["fine-tuned", "svm", "ridge"]["AP50"] >= tuned
+    for features, classifier in (("ImageNet", "svm"), ("fine-tuned", "svm")):
+        moved, proposed = table[features, classifier, "ridge"], table[features, classifier, "none"]
+        assert moved["AP"] > proposed["AP"]
