@@ -31,6 +31,6 @@ def trained(data: Path, run: Path, *words: object) -> dict[str, Any]:
     return figures
 
 
-@pytest.mark.parametrize(("data", "least"), [("raccoon", 0.30), ("pet_heads_yolo", 0.30)])
+@pytest.mark.parametrize(("data", "least"), [("raccoon", 0.20), ("pet_heads_yolo", 0.40)])
 def test_hog_svm(shared: Path, tmp_path: Path, data: str, least: float) -> None:
     assert trained(shared / "data" / data, tmp_path / "run")["AP50"] >= least

@@ -4,27 +4,27 @@ Dalal and Triggs 2005, section 4: a machine is trained on the objects and on ran
 one; it then looks at all images, and what it wrongly takes for an object is added to the windows it
 is trained on again. This goes on until a look finds nothing new, instead of once.
 
-Key of shapes: K classes, S shapes, R windows, D numbers of a descriptor.
+Key of shapes: N copies of an object, D numbers of a descriptor.
 """
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 
 from sightline import boxes as bx
-from sightline.detectors.hog_pyramid import HogPyramid, nearest_shape
+from sightline.detectors.hog_pyramid import nearest_shape
+from sightline.detectors.window_scene import Scene, cut
 from sightline.fitting import Desk, Samples
 from sightline.ops.hog import CELL, LENGTH, hog
 from sightline.progress import track
-from sightline.types import Features, Size, Targets
+from sightline.types import Targets
 
 if TYPE_CHECKING:
     from sightline.detectors.sliding_windows import HogSvm
@@ -35,25 +35,26 @@ class Mining:
     """How machines are trained.
 
     `cost` is the machine's C. Objects are learnt that fill at least `covered` of the smallest
-    window of their shape: no window covers the others with a larger IoU. Windows are
-    negatives of a class whose IoU with each of its objects is below `apart`, and that lie for less
-    than `apart` in a crowd. A machine begins with `random` of them, up to `each` an image. A look
-    at `images` images, in turn, adds up to `hardest` of each, of those with a margin above −1, and
-    ends the search if they are less than `settled` of what is kept. At most `looks`, `rows`
-    descriptors a machine, and `memory` bytes for all of them.
+    window of their shape: no window covers the others with a larger IoU. Each is learnt as it lies
+    and `moved` times a little aside, because windows lie on a grid. Windows are negatives of a
+    class whose IoU with each of its objects is below `apart`, and that lie for less than `apart` in
+    a crowd. A machine begins with `random` of them, up to `each` an image. A look at `images`
+    images, in turn, adds up to `hard` of each, drawn from those with a margin above −1, and ends
+    the search if they are less than `settled` of what is kept. At most `looks`, `rows` descriptors
+    a machine, and `memory` bytes for all of them.
     """
 
     cost: float = 0.01
     covered: float = 0.5
-    moved: int = 0
+    moved: int = 1
     apart: float = 0.3
-    random: int = 3000
+    random: int = 2000
     each: int = 10
-    hardest: int = 5
+    hard: int = 10
     settled: float = 0.01
     images: int = 500
-    looks: int = 8
-    rows: int = 12_000
+    looks: int = 10
+    rows: int = 24_000
     memory: int = 1 << 30
 
 
@@ -213,11 +214,11 @@ class Learner:
                 rows = scene.rows(shape)
                 rows = rows[table[rows, label] > -1]
                 rows = rows[scene.apart(rows, label, self.mining.apart)]
-                chosen = self.rng.permutation(len(rows))[: self.mining.hardest]
+                chosen = self.rng.permutation(len(rows))[: self.mining.hard]
                 fresh += self._add(scene, index, (label, shape), rows[torch.from_numpy(chosen)])
         return fresh
 
-    def _add(self, scene: "Scene", index: int, name: tuple[int, int], rows: Tensor) -> int:
+    def _add(self, scene: Scene, index: int, name: tuple[int, int], rows: Tensor) -> int:
         """Put windows among a machine's negatives; how many were not there."""
         negatives = self.machines[name].negatives
         fresh = [row for row in rows.tolist() if (index, row) not in negatives]
@@ -240,67 +241,3 @@ class Learner:
             template = self.detector.templates[shape][label]
             template.copy_(torch.from_numpy(weights).view(template.shape))
             self.detector.bias[shape, label] = bias
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One image as the machines see it: maps, windows, and its objects among them."""
-
-    features: Features
-    boxes: Float[Tensor, "A 4"]
-    level: Int[Tensor, "A"]
-    truth: Targets
-    pyramid: HogPyramid
-    size: Size
-
-    @staticmethod
-    def of(detector: "HogSvm", image: UInt8[Tensor, "3 H W"], truth: Targets) -> "Scene":
-        """An image, prepared; objects in its original pixels."""
-        batch = detector.prepare([image])
-        boxes, level = detector.pyramid.windows(batch.size)
-        moved = replace(truth, boxes=batch.frames[0].to_prepared(truth.boxes.float()))
-        features = detector.encode(batch)
-        return Scene(features, boxes, level, moved, detector.pyramid, batch.size)
-
-    def rows(self, shape: int) -> Int[Tensor, "R"]:
-        """The windows of a shape."""
-        return (self.level % len(self.pyramid.shapes) == shape).nonzero()[:, 0]
-
-    def apart(self, rows: Int[Tensor, "R"], label: int, limit: float) -> Bool[Tensor, "R"]:
-        """Which windows are far from every object of a class, and from crowds."""
-        mine, boxes = self.truth.labels == label, self.boxes[rows]
-        crowd = self.truth.boxes[mine & self.truth.crowd]
-        shared = bx.iou(boxes, self.truth.boxes[mine & ~self.truth.crowd])
-        covered = torch.cat([shared, bx.coverage(boxes, crowd)], dim=1)
-        return (covered < limit).all(dim=1)
-
-    def descriptor(self, row: int) -> Float[ndarray, "D"]:
-        """The numbers of one window."""
-        number = self.level[row : row + 1]
-        ((y, x),) = self.pyramid.cells(self.boxes[row : row + 1], number, self.size).tolist()
-        level, shape = divmod(int(number), len(self.pyramid.shapes))
-        height, width = self.pyramid.blocks[shape]
-        blocks = self.features[level][0, :, y : y + height, x : x + width]
-        answer: ndarray = blocks.flatten().numpy()
-        return answer
-
-
-def cut(
-    image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"], shape: Size, margin: int
-) -> Float[Tensor, "3 _ _"]:
-    """An object resized to `shape` cells, with `margin` cells around it and one more of context.
-
-    Halved while it is more than twice too large, then sampled bilinearly, as levels are; beyond the
-    image its border goes on.
-    """
-    around = margin + 1
-    height, width = (CELL * (side + 2 * around) for side in shape)
-    scale = (box[2:] - box[:2]) / torch.tensor([shape[1], shape[0]]) / CELL
-    corner, picture = box[:2] - scale * CELL * around, image.float()[None]
-    while scale.min() > 2:
-        picture, scale, corner = F.avg_pool2d(picture, 2, ceil_mode=True), scale / 2, corner / 2
-    x = corner[0] + (torch.arange(width) + 0.5) * scale[0]
-    y = corner[1] + (torch.arange(height) + 0.5) * scale[1]
-    sides = torch.tensor([picture.shape[3], picture.shape[2]])
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1) / sides * 2 - 1
-    return F.grid_sample(picture, grid[None], padding_mode="border", align_corners=False)[0]

@@ -8,12 +8,17 @@ import numpy as np
 from torch import Tensor
 
 from sightline.kernels.cpu.compile import compiled
+from sightline.kernels.cpu.threads import share
 
 __all__ = ["resample"]
 
 ONE, ZERO = np.float32(1), np.float32(0)
 
+LEAST = 20_000
+"""Samples of one colour that are worth a thread."""
+
 Pair = tuple[np.ndarray, np.ndarray]
+Part = tuple[int, int]
 
 
 @compiled
@@ -40,12 +45,12 @@ def _mix(upper: np.ndarray, lower: np.ndarray, weight: np.float32, out: np.ndarr
 
 @compiled
 def _interleaved(
-    pixels: np.ndarray, target: np.ndarray, rows: Pair, columns: Pair, colours: Pair
+    pixels: np.ndarray, target: np.ndarray, rows: Pair, columns: Pair, colours: Pair, part: Part
 ) -> None:
     """`pixels` (H, 3 W): the three bytes of a pixel lie side by side."""
     row, last = np.empty(pixels.shape[1], np.float32), pixels.shape[1] - 3
     (firsts, weights), (gain, bias) = columns, colours
-    for y in range(rows[0].size):
+    for y in range(part[0], part[1]):
         above = rows[0][y]
         below = min(above + 1, pixels.shape[0] - 1)
         _mix(pixels[above], pixels[below], rows[1][y], row)
@@ -59,13 +64,13 @@ def _interleaved(
 
 @compiled
 def _planar(
-    pixels: np.ndarray, target: np.ndarray, rows: Pair, columns: Pair, colours: Pair
+    pixels: np.ndarray, target: np.ndarray, rows: Pair, columns: Pair, colours: Pair, part: Part
 ) -> None:
     """`pixels` (3, H, W): each colour is a picture of its own."""
     row, last = np.empty(pixels.shape[2], np.float32), pixels.shape[2] - 1
     (firsts, weights), (gain, bias) = columns, colours
     for c in range(3):
-        for y in range(rows[0].size):
+        for y in range(part[0], part[1]):
             above = rows[0][y]
             below = min(above + 1, pixels.shape[1] - 1)
             _mix(pixels[c, above], pixels[c, below], rows[1][y], row)
@@ -85,7 +90,12 @@ def resample(
     target[:, :, size[1] :] = 0
     colours, upright = (gain.numpy(), bias.numpy()), image.permute(1, 2, 0)
     if upright.is_contiguous():  # as decoders leave it
-        pixels = upright.reshape(height, 3 * width).numpy()
-        _interleaved(pixels, target.numpy(), rows, columns, colours)
+        pixels, fill = upright.reshape(height, 3 * width).numpy(), _interleaved
     else:
-        _planar(image.contiguous().numpy(), target.numpy(), rows, columns, colours)
+        pixels, fill = image.contiguous().numpy(), _planar
+    out = target.numpy()
+
+    def work(start: int, end: int) -> None:
+        fill(pixels, out, rows, columns, colours, (start, end))
+
+    share(size[0], -(-LEAST // size[1]), work)
