@@ -25,6 +25,7 @@ from sightline import boxes as geometry
 from sightline.errors import UsageError
 from sightline.kernels.cpu.threads import share
 from sightline.ops.appearance import AXES, count, derivatives, texture_bins
+from sightline.ops.checks import require_fraction
 from sightline.ops.colour_spaces import colours, require_space
 from sightline.ops.grouping import Tree, group, require_similarity
 from sightline.ops.nms import nms
@@ -38,8 +39,10 @@ WIDTH_500 = Preparation(None, 500, divisor=1, mean=(0, 0, 0), std=(1, 1, 1), enl
 """As R-CNN looks at its images: at most 500 pixels wide or high, never enlarged."""
 
 
-NEARLY = 0.9
-"""Regions that overlap more are one proposal, met twice."""
+ALONE = 9.0
+"""How many times further behind stands what a strategy finds that looks at one channel alone, or
+compares by one measure alone.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,17 @@ class Strategies:
 
     `spaces` are names of `ops.colour_spaces`; `ks` thresholds of the segmentation, and at once
     the least size of a segment in pixels; `similarities` letters of `ops.grouping`. Segmentations
-    are numbered space by space, strategies segmentation by segmentation. Raises UsageError.
+    are numbered space by space, strategies segmentation by segmentation. Regions that overlap by
+    more than `nearly` are one proposal, met twice. Raises UsageError.
     """
 
     spaces: tuple[str, ...] = ("hsv", "lab")
     ks: tuple[int, ...] = (50, 100)
     similarities: tuple[str, ...] = ("ctsf", "tsf")
+    nearly: float = 0.9
 
     def __post_init__(self) -> None:
+        require_fraction("nearly", self.nearly)
         for space in self.spaces:
             require_space(space)
         for letters in self.similarities:
@@ -67,12 +73,18 @@ class Strategies:
                 hint="name a colour space, a k of at least 1, and a similarity",
             )
 
+    @property
+    def weights(self) -> Float[Tensor, "strategies"]:
+        """What the ranks of each strategy are multiplied by."""
+        every = product(self.spaces, self.ks, self.similarities)
+        return torch.tensor([ALONE ** ((len(s) == 1) + (len(t) == 1)) for s, _, t in every])
+
 
 FAST = Strategies()
 """The paper's 8."""
 
 QUALITY = Strategies(
-    ("hsv", "lab", "rgi", "h", "i"), (50, 100, 150, 300), ("ctsf", "tsf", "f", "s")
+    ("hsv", "lab", "rgi", "h", "i"), (50, 100, 150, 300), ("ctsf", "tsf", "f", "s"), 0.8
 )
 """The paper's 80."""
 
@@ -195,18 +207,21 @@ class SelectiveSearch(nn.Module):
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """The order: position × a random number, small ones first, as the score 1 / (1 + that).
 
-        What overlaps a better region by more than `NEARLY` stands behind all that does not.
+        What overlaps a better region nearly, as the strategies have it, stands behind all others.
         """
         assert regions.scores is not None
-        positions, scores = 1 / regions.scores.double(), torch.empty(len(regions))
+        positions = self.strategies.weights[regions.level] / regions.scores
+        scores = torch.empty(len(regions))
         for image in range(len(batch)):  # each anew, so that neighbours change nothing
             rows = (regions.image == image).nonzero()[:, 0]
+            if not len(rows):
+                continue
             drawn = torch.from_numpy(np.random.default_rng(self.seed).random(len(rows)))
             ranks = positions[rows] * drawn
-            best = nms(regions.boxes[rows], (1 / (1 + ranks)).float(), NEARLY)
+            best = nms(regions.boxes[rows], (1 / (1 + ranks)).float(), self.strategies.nearly)
             behind = torch.ones(len(rows), dtype=torch.bool)
             behind[best] = False
-            ranks[behind] += positions[rows].max()
+            ranks[behind] += ranks.max() + 1
             scores[rows] = (1 / (1 + ranks)).float()
         extras = {}
         if isinstance(regions, Hierarchies) and regions.children is not None:
