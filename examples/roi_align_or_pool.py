@@ -1,12 +1,13 @@
 """RoIAlign against RoIPool: one Mask R-CNN, trained and evaluated with each, on people's masks.
 
-    python examples/roi_align_or_pool.py COCO [--steps 1500] [--out roi-align-or-pool]
+    python examples/roi_align_or_pool.py COCO [--steps 1000] [--out roi-align-or-pool]
 
 COCO is a folder with `annotations/person_masks_train.json`, `person_masks_val.json` and their
 images. Both networks begin with the same weights, see the same pictures in the same order, and
 differ in nothing but how a region is read from the maps: RoIPool rounds its corners and its bins to
 whole cells (8 pixels and more), RoIAlign rounds nothing (He 2017, sections 3 and 4.1). Prints a
-table of both. What is there already is not trained again; `--method` does one of them.
+table of both. What is there already is not trained again, what was stopped goes on; `--method` does
+one of them.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from sightline.data import Dataset, open_dataset
 from sightline.evaluate import evaluate, predict
 from sightline.memory import keep_freed_memory
 from sightline.predict import load
+from sightline.train import state
 from sightline.train.loop import Run, train
 from sightline.train.recipes import Recipe
 from sightline.train.start import begin
@@ -44,7 +46,9 @@ def trained(method: str, data: tuple[Dataset, Dataset], steps: int, out: Path) -
     learn, test = data
     chosen = recipe(method, steps)
     if not (out / "best.safetensors").exists():
-        train(begin(chosen, learn.classes, print), learn, chosen, out, run=Run(say=print))
+        stopped = (out / state.NAME).exists()
+        detector = begin(chosen, learn.classes, print)
+        train(detector, learn, chosen, out, resume=stopped, run=Run(say=print))
     model = load(out, score=None)
     return evaluate(test, predict(model.detector, test)).to_json()
 
@@ -53,7 +57,7 @@ def main() -> None:
     """Train both, print both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("coco", type=Path)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--method", choices=["align", "pool"], action="append")
     parser.add_argument("--out", type=Path, default=Path("roi-align-or-pool"))
     given = parser.parse_args()

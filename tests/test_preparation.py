@@ -127,3 +127,21 @@ def test_neighbours_in_a_batch_change_nothing():
 def test_what_is_no_batch(images):
     with pytest.raises(ValueError, match=r"batch|image"):
         Preparation()(images)
+
+
+@pytest.mark.parametrize("mean_std", [(IMAGENET_MEAN, IMAGENET_STD), ((0.0,) * 3, (1 / 255,) * 3)])
+def test_bytes_come_back_exactly(mean_std):
+    preparation = Preparation(mean=mean_std[0], std=mean_std[1])
+    every = torch.arange(256, dtype=torch.uint8).view(1, 1, 1, 256).expand(2, 3, 2, 256)
+    assert torch.equal(preparation.restore(preparation.normalise(every)), every)
+
+
+def test_resampled_pixels_come_back_as_the_nearest_bytes():
+    preparation = Preparation(shorter=None, longer=64)
+    batch = preparation([noise(24, 100)])
+    height, width = batch.frames[0].resized
+    back = preparation.restore(batch.pixels)[0]
+    plain = F.interpolate(noise(24, 100)[None].float(), (height, width), mode="bilinear")[0]
+    assert ((back[:, :height, :width].float() - plain).abs() <= 0.5 + 1e-3).all()
+    assert (back[:, height:] == torch.tensor(preparation.padding).view(3, 1, 1)).all()
+    assert preparation.padding == (124, 116, 104)

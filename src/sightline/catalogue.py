@@ -20,24 +20,34 @@ NONE: Mapping[str, str] = MappingProxyType({})
 """No option set."""
 
 MODELS: dict[str, str] = {
+    "fast_rcnn_mobilenet_v2": "sightline.detectors.fast_rcnn:fast_rcnn_mobilenet_v2",
+    "fast_rcnn_vgg16": "sightline.detectors.fast_rcnn:fast_rcnn_vgg16",
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
     "faster_rcnn_resnet50_fpn": "sightline.detectors.faster_rcnn:faster_rcnn_resnet50_fpn",
     "faster_rcnn_vgg16": "sightline.detectors.faster_rcnn:faster_rcnn_vgg16",
+    "hog_svm": "sightline.detectors.sliding_windows:hog_svm",
     "keypoint_rcnn_mobilenet_v2": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_mobilenet_v2",
     "keypoint_rcnn_resnet50_fpn": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_resnet50_fpn",
     "mask_rcnn_mobilenet_v2": "sightline.detectors.mask_rcnn:mask_rcnn_mobilenet_v2",
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
+    "rcnn_alexnet": "sightline.detectors.rcnn:rcnn_alexnet",
+    "rcnn_mobilenet_v2": "sightline.detectors.rcnn:rcnn_mobilenet_v2",
+    "rcnn_squeezenet": "sightline.detectors.rcnn:rcnn_squeezenet",
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
+    "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
 ALIASES: dict[str, str] = {
+    "fast_rcnn": "fast_rcnn_mobilenet_v2",
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
+    "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
+    "window_cnn": "window_cnn_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
 
@@ -76,6 +86,16 @@ def builder(name: str) -> Builder:
 def finds_keypoints(name: str) -> bool:
     """Whether a model finds keypoints: its builder then takes their skeleton."""
     return "skeleton" in inspect.signature(builder(name)).parameters
+
+
+def learns_by_steps(name: str) -> bool:
+    """Whether a model has a `loss`, which the training loop follows; others learn their own way."""
+    return hasattr(get_type_hints(builder(name))["return"], "loss")
+
+
+def searches(name: str) -> bool:
+    """Whether a model's regions come from a search of the pixels, outside of its network."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
 
 
 def options_of(name: str) -> dict[str, tuple[str, ...]]:

@@ -57,6 +57,19 @@ class Preparation:
         gain, bias = (colour.view(3, 1, 1) for colour in self._colours(pixels.device))
         return torch.addcmul(bias, pixels.float(), gain)
 
+    def restore(self, pixels: Float[Tensor, "*B 3 H W"]) -> UInt8[Tensor, "*B 3 H W"]:
+        """The bytes that normalised pixels stand for: exactly those that `normalise` was given, and
+        the nearest ones where pixels were resampled between bytes.
+        """
+        gain, bias = (colour.view(3, 1, 1) for colour in self._colours(pixels.device))
+        return ((pixels.float() - bias) / gain).round().clamp(0, 255).to(torch.uint8)
+
+    @property
+    def padding(self) -> tuple[int, int, int]:
+        """The colour of padding, as bytes: the mean."""
+        red, green, blue = (round(255 * value) for value in self.mean)
+        return red, green, blue
+
     def _colours(self, device: torch.device) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
         """Gain and bias of each channel: normalised = gain · byte + bias."""
         mean, std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)

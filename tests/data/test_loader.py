@@ -163,7 +163,7 @@ def test_threads_that_meet_the_same_bad_file_count_it_once(dataset: Dataset) -> 
 
     loader.pictures = Broken()  # type: ignore[assignment]
     with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(loader._picture, [2, 2]))
+        found = list(threads.map(loader.picture, [2, 2]))
     assert len(found) == 2 and list(loader.bad) == [2]
 
 

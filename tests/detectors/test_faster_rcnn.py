@@ -8,8 +8,8 @@ import torch
 
 from sightline import boxes as bx
 from sightline import pipeline
-from sightline.detectors.fast_rcnn import RegionCriterion, RegionPooling, TwoLayers
 from sightline.detectors.faster_rcnn import faster_rcnn_mobilenet_v2
+from sightline.detectors.region_head import RegionCriterion, RegionPooling, TwoLayers
 from sightline.detectors.region_proposals import ProposalCriterion
 from sightline.matching import BACKGROUND, IGNORED, Sampler, with_truth
 from sightline.nets.layouts import layout

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline import catalogue, pipeline
-from sightline.detectors.fast_rcnn import RegionPooling
 from sightline.detectors.keypoint_rcnn import (
     KeypointBranch,
     KeypointHead,
     cells_of,
     keypoint_rcnn_mobilenet_v2,
 )
+from sightline.detectors.region_head import RegionPooling
 from sightline.ops.heatmaps import peaks
 from sightline.skeletons import PERSON, Skeleton, skeleton
 from sightline.types import Batch, Detections, Frame, Regions, Targets

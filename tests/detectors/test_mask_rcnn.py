@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sightline.detectors.fast_rcnn import RegionPooling
 from sightline.detectors.mask_rcnn import MaskBranch, MaskHead
+from sightline.detectors.region_head import RegionPooling
 from sightline.types import Batch, Detections, Frame, Regions, Targets
 
 SIZE = (64, 96)

@@ -14,13 +14,11 @@ import sightline
 from sightline import catalogue, pipeline
 from sightline.data import open_dataset
 from sightline.detectors.selective_search import (
-    FAST,
-    QUALITY,
     Hierarchies,
     SelectiveSearch,
-    Strategies,
     selective_search,
 )
+from sightline.detectors.strategies import FAST, QUALITY, Strategies
 from sightline.errors import UsageError
 from sightline.evaluate.proposals import evaluate_proposals
 from sightline.images import read

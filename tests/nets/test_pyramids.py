@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from sightline.nets.mobilenet import MobileNetV2
-from sightline.nets.pyramids import FPN, Encoder
+from sightline.nets.pyramids import FPN, Encoder, Stack
 
 MAPS = [torch.randn(2, c, h, w) for c, h, w in ((8, 21, 13), (16, 11, 7), (32, 6, 4))]
 
@@ -44,3 +44,15 @@ def test_an_encoder_is_a_backbone_and_its_pyramid() -> None:
         (1, 16, 1, 2),
         (1, 16, 1, 1),
     ]
+
+
+def test_a_stack_repeats_coarse_cells_and_sums() -> None:
+    """One cell of the coarser map is two by two of the finer one; nothing is interpolated."""
+    stack = Stack(MobileNetV2(), (8, 16), 12).eval()
+    assert (stack.stride, stack.coarsest) == (8, 16)
+    pixels = torch.randn(2, 3, 64, 96)
+    (cells,) = stack(pixels)
+    assert cells.shape == (2, 12, 8, 12)
+    _, c3, c4, _ = stack.backbone(pixels)
+    coarse = stack.lateral[1](c4).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    torch.testing.assert_close(cells, F.relu(stack.lateral[0](c3) + coarse))

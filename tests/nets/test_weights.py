@@ -16,10 +16,12 @@ from sightline.detectors.faster_rcnn import faster_rcnn_resnet50_fpn
 from sightline.detectors.retinanet import retinanet_resnet50_fpn
 from sightline.errors import UsageError, WeightsError
 from sightline.nets import download, layouts, weights
+from sightline.nets.alexnet import AlexNet, AlexNetLayers
 from sightline.nets.categories import COCO
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.reading import read_state
 from sightline.nets.resnet import ResNet, resnet18
+from sightline.nets.squeezenet import SqueezeNet
 from sightline.nets.vgg import VGG16, VGG16Layers
 
 
@@ -40,6 +42,9 @@ def random_state(module: nn.Module) -> dict[str, Tensor]:
         ("resnet50", "layer1.0.downsample.1.bias", "layer4.2.bn3.running_var"),
         ("resnet101", "layer3.22.conv3.weight", "layer4.2.bn3.running_var"),
         ("mobilenet_v2", "features.1.conv.1.weight", "features.17.conv.3.running_var"),
+        ("squeezenet1_1", "features.3.squeeze.weight", "features.12.expand3x3.bias"),
+        ("alexnet", "features.0.weight", "features.10.bias"),
+        ("alexnet_layers", "classifier.1.weight", "classifier.4.bias"),
         ("vgg16", "features.5.weight", "features.28.bias"),
         ("vgg16_layers", "classifier.0.weight", "classifier.3.bias"),
         ("retinanet_resnet50_fpn", "backbone.fpn.inner_blocks.0.0.weight", "head.regression_head."
@@ -49,6 +54,9 @@ def random_state(module: nn.Module) -> dict[str, Tensor]:
 def test_layouts_lead_there_and_back(name: str, first: str, last: str) -> None:
     module = {
         "mobilenet_v2": MobileNetV2,
+        "squeezenet1_1": SqueezeNet,
+        "alexnet": AlexNet,
+        "alexnet_layers": AlexNetLayers,
         "vgg16": VGG16,
         "vgg16_layers": VGG16Layers,
         "retinanet_resnet50_fpn": lambda: retinanet_resnet50_fpn(["thing"]),

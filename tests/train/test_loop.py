@@ -22,7 +22,7 @@ from sightline.errors import (
     UsageError,
     WeightsError,
 )
-from sightline.train import loop, setup, signals, state
+from sightline.train import loop, setup, signals, state, trainer
 from sightline.train.loop import Run, train
 
 QUIET = Run(say=lambda message: None)
@@ -46,7 +46,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the evaluations will say, in turn; the last value again and again."""
     values = [0.1, 0.3, 0.2, 0.2]
     turn = itertools.chain(values, itertools.repeat(values[-1]))
-    monkeypatch.setattr(loop, "figures_of", lambda *_: {"AP": next(turn), "AP50": 0.5})
+    monkeypatch.setattr(trainer, "figures_of", lambda *_: {"AP": next(turn), "AP50": 0.5})
     return values
 
 

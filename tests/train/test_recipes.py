@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_world import brief, draw_dataset
 
-from sightline import checkpoint
+from sightline import catalogue, checkpoint
 from sightline.data.augment import Augmentation
 from sightline.errors import UsageError
 from sightline.train.recipes import RECIPES, Recipe, default_for, named
@@ -154,3 +154,13 @@ def test_a_setting_that_did_not_exist_gets_its_default() -> None:
     plain = Recipe("m", steps=3, skip_bad=0.5).to_json()
     del plain["skip_bad"]
     assert from_json(plain) == Recipe("m", steps=3)
+
+
+def test_where_proposals_are_searched_pictures_are_flipped_at_most(tmp_path: Path) -> None:
+    dataset = draw_dataset(tmp_path)
+    recipe = default_for("fast_rcnn", dataset)
+    assert default_for("rcnn", dataset).augmentation == recipe.augmentation
+    once, mixed = recipe.augmentation, default_for("retinanet", dataset).augmentation
+    assert (once.flip, once.scale, once.mosaic, once.hue) == (0.5, (1.0, 1.0), 0, 0)
+    assert recipe.batch == 2 and len(recipe.sizes) == 1 and mixed.mosaic > 0
+    assert catalogue.searches("fast_rcnn") and not catalogue.searches("faster_rcnn")

@@ -15,7 +15,7 @@ from training_world import Tiny, brief, draw_dataset
 
 from sightline.data.records import Dataset
 from sightline.errors import SightlineError, UsageError
-from sightline.train import loop, pace, record, repeat
+from sightline.train import pace, record, repeat, trainer
 from sightline.train.course import Progress
 from sightline.train.loop import Run, train
 from sightline.train.recipes import Recipe
@@ -53,7 +53,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> None:
     def said(model: Tiny, *_: object) -> dict[str, float]:
         return {"AP": float(record.weights_sum(model)["sha256"][:4] < "8")}
 
-    monkeypatch.setattr(loop, "figures_of", said)
+    monkeypatch.setattr(trainer, "figures_of", said)
 
 
 @pytest.fixture

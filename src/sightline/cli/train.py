@@ -154,6 +154,9 @@ def _tell(best: Path, run: Run, as_json: bool) -> None:
     """
     from sightline.train import record
 
+    if not best.exists():  # paused before there was one
+        print(json.dumps({"checkpoint": None, "figures": {}}) if as_json else "no checkpoint yet")
+        return
     before = run.repeats
     same = None
     if before is not None:

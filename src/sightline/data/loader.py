@@ -162,8 +162,8 @@ class Loader:
         rng = default_rng(SeedSequence([self.seed, step, slot]))
         order = self.sampler.epoch(step // self.steps)
         supply = Supply(
-            self._picture(row, met),
-            lambda rng: self._picture(int(order[rng.integers(len(order))]), met),
+            self.picture(row, met),
+            lambda rng: self.picture(int(order[rng.integers(len(order))]), met),
             lambda rng: self._donor(rng, met),
             self._flips,
         )
@@ -172,9 +172,9 @@ class Loader:
     def _donor(self, rng: Generator, met: list[int]) -> Picture | None:
         if len(self._donors) == 0:
             return None
-        return self._picture(int(self._donors[rng.integers(len(self._donors))]), met)
+        return self.picture(int(self._donors[rng.integers(len(self._donors))]), met)
 
-    def _picture(self, row: int, met: list[int] | None = None) -> Picture:
+    def picture(self, row: int, met: list[int] | None = None) -> Picture:
         """Picture `row`, or the next one that can be read where bad ones are allowed."""
         for step in range(len(self.dataset)):
             place = (row + step) % len(self.dataset)

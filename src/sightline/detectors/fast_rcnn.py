@@ -1,178 +1,272 @@
 """Fast R-CNN (Girshick 2015): one look at the image, then all of its regions.
 
-The convolutions run once; every region is pooled from their map to a fixed size and goes through
-two layers to a class (softmax, with one column for background) and to a box of each class. Both
-are learnt together: L = L_cls + [u ≥ 1] L_loc (section 2.3).
+R-CNN runs its network once a region. Here the convolutions run once an image; every region is
+pooled from their map to a fixed size, two layers and two outputs judge it (`region_head`), and all
+of it is learnt together, end to end. The regions are Selective Search's.
 
-Departures. Pooling reads one map or, by the rule of the feature pyramid network (Lin 2017, eq. 1),
-the level that suits a region's size; it may be RoIAlign, or the paper's RoIPool.
+Departures. The light builder reads a feature pyramid (Lin 2017). Mean and variance of the offsets
+are those of all classes together, measured on a sample of the images. Images without objects, which
+the paper leaves out, are learnt from. An image of which nothing is proposed has no answers.
 
-Key of shapes: B images, R regions, K classes, C channels, h w bins, D features.
+`pooling` of the builders is a switch: "pool" (the paper's RoIPool) or "align" (RoIAlign), and so is
+`layers`: "full", or "svd" for what `compress` makes of a trained network.
+
+Key of shapes: B images, R regions, K classes, N offsets, S sampled regions.
 """
 
-import math
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sightline import boxes as bx
-from sightline.detectors.losses import normaliser
-from sightline.matching import BACKGROUND, IouMatcher, Sampler, objects_of
-from sightline.ops.roi_align import roi_align
-from sightline.ops.roi_pool import roi_pool
-from sightline.types import Features, Regions, Size, Targets
+from sightline.detectors.proposal_store import ProposalStore, Proposer, batch_regions
+from sightline.detectors.region_head import (
+    Pooling,
+    RegionCriterion,
+    RegionHead,
+    RegionPooling,
+    TwoLayers,
+)
+from sightline.detectors.selective_search import SelectiveSearch
+from sightline.fitting import Desk, Samples
+from sightline.matching import Sampler, objects_of, with_truth
+from sightline.nets.mobilenet import MobileNetV2
+from sightline.nets.pyramids import FPN, Encoder, OneMap
+from sightline.nets.vgg import VGG16, VGG16Layers
+from sightline.preparation import Preparation
+from sightline.progress import bar
+from sightline.suppress import Selection, select
+from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
 
-WEIGHTS = (10.0, 10.0, 5.0, 5.0)
-"""What offsets are multiplied with, so that they have about unit variance (R-CNN's code)."""
+ANSWERS = Selection(score=0.05, iou=0.3, limit=100, per_level=None)
+"""What stays: NMS at 0.3, as in R-CNN."""
+
+SAMPLED = RegionCriterion(sampler=Sampler(64, 0.25), beta=1.0, near=0.1)
+"""Of each image 64 regions, a quarter of them with an IoU of 0.5, the others of 0.1 up to there."""
+
+PROPOSALS = 2000
+"""So many an image at most, as in the paper."""
+
+MEASURED_IMAGES = 100
+"""So many images tell the mean and the variance of the offsets: some thousands of regions."""
+
+FEWEST_OFFSETS = 50
+"""Statistics of fewer regions say nothing."""
+
+Layers = Literal["full", "svd"]
+"""fc6 and fc7 as they were learnt, or each as two layers through fewer units."""
 
 
-Pooling = Literal["align", "pool"]
-"""RoIAlign or RoIPool."""
+class MeasuredHead(RegionHead):
+    """A head whose offsets have zero mean and unit variance over the data (section 2.3).
 
-
-@dataclass(frozen=True)
-class RegionPooling:
-    """From maps and regions to `size` bins each, by RoIAlign or RoIPool.
-
-    A region of width w and height h is read from level ⌊4 + log₂(√(wh) / 224)⌋, where level l has a
-    stride of 2^l pixels, or from the nearest that there is; `levels` are how many maps are used,
-    finest first. `sampling` and `aligned` are RoIAlign's.
+    Until they are measured, the variances are the usual ones (0.1, 0.1, 0.2, 0.2 squared).
     """
 
-    size: tuple[int, int] = (7, 7)
-    method: Pooling = "align"
-    sampling: int = 2
-    aligned: bool = False
-    levels: int = 4
-
-    def level(self, boxes: Float[Tensor, "R 4"], finest: int, levels: int) -> Int[Tensor, "R"]:
-        """Which of `levels` maps each region is read from; the first one's stride is 2^finest."""
-        side = bx.area(boxes).sqrt()
-        exact = 4 + torch.log2(side / 224 + 1e-12) + 1e-6  # as the published networks round it
-        return (exact.floor() - finest).clamp(0, levels - 1).long()
-
-    def __call__(self, features: Features, regions: Regions, image: Size) -> Tensor:
-        """(R, C, h, w), channels last in memory, for a batch whose prepared size is `image`."""
-        maps = features[: self.levels]
-        scales = [2.0 ** round(math.log2(x.shape[-2] / image[0])) for x in maps]
-        if len(maps) == 1:
-            return self._read(maps[0], regions.boxes, regions.image, scales[0])
-        level = self.level(regions.boxes, round(-math.log2(scales[0])), len(maps))
-        rows = [(level == number).nonzero()[:, 0] for number in range(len(maps))]
-        parts = [
-            self._read(x, regions.boxes[own], regions.image[own], scale)
-            for x, own, scale in zip(maps, rows, scales, strict=True)
-        ]
-        back = torch.cat(rows).argsort()
-        return torch.cat([part.permute(0, 2, 3, 1) for part in parts])[back].permute(0, 3, 1, 2)
-
-    def _read(self, maps: Tensor, boxes: Tensor, image: Tensor, scale: float) -> Tensor:
-        if self.method == "pool":
-            return roi_pool(maps, boxes, image, self.size, scale)
-        return roi_align(maps, boxes, image, self.size, scale, self.sampling, self.aligned)
-
-
-class TwoLayers(nn.Module):
-    """fc6 and fc7 of `hidden` units each (Lin 2017, section 4.2), on bins with channels last.
-
-    With `thin`, a 1×1 convolution first leaves so many channels: most weights are those of fc6
-    (Light-Head R-CNN, Li 2017).
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        size: tuple[int, int] = (7, 7),
-        hidden: int = 1024,
-        thin: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.width = hidden
-        self.thin = nn.Identity() if thin is None else nn.Conv2d(channels, thin, 1)
-        self.fc6 = nn.Linear((thin or channels) * size[0] * size[1], hidden)
-        self.fc7 = nn.Linear(hidden, hidden)
-
-    def forward(self, x: Float[Tensor, "R C h w"]) -> Float[Tensor, "R D"]:
-        """Features of each region."""
-        x = F.relu(self.fc6(self.thin(x).permute(0, 2, 3, 1).flatten(1)))
-        y: Tensor = F.relu(self.fc7(x))
-        return y
-
-
-class RegionHead(nn.Module):
-    """Pooling, layers, and the two outputs: K + 1 class logits (background last), K boxes."""
+    offset_mean: Tensor
+    offset_std: Tensor
 
     def __init__(self, pooling: RegionPooling, layers: nn.Module, width: int, classes: int) -> None:
-        super().__init__()
-        self.pooling, self.layers = pooling, layers
-        self.class_logits = nn.Linear(width, classes + 1)
-        self.box_offsets = nn.Linear(width, classes * 4)
-        for layer, spread in ((self.class_logits, 0.01), (self.box_offsets, 0.001)):
-            nn.init.normal_(layer.weight, std=spread)
-            nn.init.zeros_(layer.bias)
+        super().__init__(pooling, layers, width, classes)
+        self.register_buffer("offset_mean", torch.zeros(4))
+        self.register_buffer("offset_std", torch.tensor([0.1, 0.1, 0.2, 0.2]))
 
-    def forward(
-        self, features: Features, regions: Regions, image: Size
-    ) -> tuple[Float[Tensor, "R L"], Float[Tensor, "R K 4"]]:
-        """Logits and offsets of every region of a batch of prepared size `image`."""
-        x = self.layers(self.pooling(features, regions, image).to(features[0].dtype))
-        offsets: Tensor = self.box_offsets(x).float()
-        return self.class_logits(x).float(), offsets.view(len(offsets), offsets.shape[1] // 4, 4)
+    def measure(self, offsets: Float[Tensor, "N 4"]) -> None:
+        """Take the mean and the deviation of true offsets as the unit."""
+        self.offset_mean.copy_(offsets.mean(dim=0))
+        self.offset_std.copy_(offsets.std(dim=0).clamp(min=1e-2))
+
+    def encode(self, goals: Float[Tensor, "S 4"], boxes: Float[Tensor, "S 4"]) -> Tensor:
+        """What is learnt: the offsets of `goals` from `boxes`, normalised."""
+        return (bx.encode(goals, boxes) - self.offset_mean) / self.offset_std
 
     def decode(self, offsets: Float[Tensor, "R K 4"], regions: Regions) -> Float[Tensor, "R K 4"]:
         """The box that each class would have of each region."""
-        return bx.decode(offsets, regions.boxes[:, None].expand_as(offsets), WEIGHTS)
+        plain = offsets * self.offset_std + self.offset_mean
+        return bx.decode(plain, regions.boxes[:, None].expand_as(plain))
 
 
-@dataclass(frozen=True)
-class RegionCriterion:
-    """Softmax cross-entropy, and smooth L1 on the true class's box, over a sample of the regions.
+class FastRCNN(nn.Module):
+    """A detector whose regions come from a search of the pixels.
 
-    Both are sums over the batch by the number of sampled regions. `beta` is where smooth L1 turns
-    into L1. `weights` is what a region counts in the first that answers for an object of each class
-    (None: 1).
+    `store` keeps what was searched: give it a folder to search every picture once only.
     """
 
-    matcher: IouMatcher = IouMatcher(0.5, 0.5, best_too=False)
-    sampler: Sampler = Sampler(512, 0.25)
-    beta: float = 1 / 9
-    weights: tuple[float, ...] | None = None
+    searches = True
+    draws: Tensor
 
-    def chosen(
-        self, regions: Regions, targets: Sequence[Targets], pixels: Float[Tensor, "B 3 H W"]
-    ) -> tuple[Regions, Int[Tensor, "S"]]:
-        """The sampled regions of a batch, and which object of its image each answers for."""
-        chosen, owner = [], []
-        for index, truth in enumerate(targets):
-            own = (regions.image == index).nonzero()[:, 0]
-            matched = self.matcher(regions.boxes[own], regions.level[own], truth)
-            rows = self.sampler(matched, pixels[index], salt=1)
-            chosen.append(own[rows])
-            owner.append(matched[rows])
-        return regions[torch.cat(chosen)], torch.cat(owner)
-
-    def __call__(
+    def __init__(
         self,
-        logits: Float[Tensor, "S L"],
-        offsets: Float[Tensor, "S K 4"],
-        regions: Regions,
-        owner: Int[Tensor, "S"],
-        targets: Sequence[Targets],
-    ) -> dict[str, Tensor]:
-        """Losses of a batch's sampled regions."""
-        rows = (owner != BACKGROUND).nonzero()[:, 0]
-        goals, labels = objects_of(targets, regions.image[rows], owner[rows])
-        wanted = torch.full_like(owner, offsets.shape[1])  # background
-        wanted[rows] = labels
-        entropy = F.cross_entropy(logits, wanted, reduction="none")
-        if self.weights is not None:
-            entropy[rows] = entropy[rows] * torch.tensor(self.weights, device=owner.device)[labels]
-        true = bx.encode(goals, regions.boxes[rows], WEIGHTS)
-        distance = F.smooth_l1_loss(offsets[rows, labels], true, beta=self.beta, reduction="sum")
-        total = normaliser(owner.new_tensor(len(owner)))
-        return {"classification": entropy.sum() / total, "box": distance / total}
+        classes: Sequence[str],
+        encoder: nn.Module,
+        head: MeasuredHead,
+        preparation: Preparation,
+        proposer: Proposer,
+        criterion: RegionCriterion = SAMPLED,
+        selection: Selection = ANSWERS,
+    ) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        self.encoder, self.head, self.proposer = encoder, head, proposer
+        self.preparation, self.criterion, self.selection = preparation, criterion, selection
+        self.store = ProposalStore()
+        self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
+
+    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
+        """Resize, normalise and pad images of one size."""
+        return self.preparation(images)
+
+    def encode(self, batch: Batch) -> Features:
+        """The convolutions, once for all regions."""
+        features: Features = self.encoder(batch.pixels)
+        return features
+
+    def propose(self, batch: Batch, features: Features) -> Regions:
+        """What the search finds in the prepared pixels, or found in them before."""
+
+        def find(image: Tensor) -> Tensor:
+            return self.store.boxes(image, self.proposer.search, self.proposer.method)
+
+        return batch_regions(batch, self.preparation, find)
+
+    def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
+        """Softmax over classes and background, and a box of each class."""
+        logits, offsets = self.head(features, regions, batch.size)
+        scores = logits.softmax(dim=1)[:, :-1]
+        return Scored(regions, scores, self.head.decode(offsets, regions))
+
+    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
+        """The threshold, then NMS class by class."""
+        return select(scored, batch, self.selection, self.classes)
+
+    def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """L_cls and L_loc (eq. 1) of a sample of the proposals and the true boxes.
+
+        In training every call draws anew, so that an image teaches by other regions each time.
+        """
+        features = self.encode(batch)
+        regions = with_truth(self.propose(batch, features), targets)
+        if self.training:
+            self.draws += 1
+        salt = int(self.draws)
+        chosen, owner = self.criterion.chosen(regions, targets, batch.pixels, salt)
+        logits, offsets = self.head(features, chosen, batch.size)
+        return self.criterion(logits, offsets, chosen, owner, targets, self.head.encode)
+
+    @torch.no_grad()
+    def prime(self, samples: Samples, desk: Desk) -> None:
+        """Measure the offsets of the proposals that answer for objects (section 2.3)."""
+        if desk.folder is not None and self.store.folder is None:
+            self.store = ProposalStore(desk.folder / "proposals")
+        draw = torch.Generator().manual_seed(desk.seed)
+        rows = torch.randperm(len(samples), generator=draw)[:MEASURED_IMAGES].tolist()
+        found = []
+        with bar(len(rows), "measure proposals") as shown:
+            for row in rows:
+                desk.pause()
+                found.append(self._offsets(*samples[row]))
+                shown.advance()
+        offsets = torch.cat(found) if found else torch.zeros(0, 4)
+        if len(offsets) < FEWEST_OFFSETS:
+            desk.say(
+                f"{len(offsets)} proposals in {len(rows)} images overlap an object by half: too "
+                "few to measure, so offsets keep their usual units"
+            )
+            return
+        self.head.measure(offsets.to(self.head.offset_mean.device))
+        unit = ", ".join(f"{value:.3f}" for value in self.head.offset_std.tolist())
+        desk.say(f"offsets of {len(offsets):,} proposals in {len(rows)} images deviate by {unit}")
+
+    def _offsets(self, image: UInt8[Tensor, "3 H W"], truth: Targets) -> Float[Tensor, "N 4"]:
+        """Those of one image's proposals from the objects that they answer for."""
+        batch = self.prepare([image])
+        boxes = batch.frames[0].to_prepared(truth.boxes)
+        targets = [replace(truth, boxes=boxes, masks=None, keypoints=None)]
+        regions = with_truth(self.propose(batch, ()), targets)
+        owner = self.criterion.matcher(regions.boxes, regions.level, targets[0])
+        rows = (owner >= 0).nonzero()[:, 0]
+        goals, _ = objects_of(targets, regions.image[rows], owner[rows])
+        return bx.encode(goals, regions.boxes[rows])
+
+
+class Truncated(nn.Sequential):
+    """A layer through `rank` units: W ≈ U Σ_t Vᵀ (eq. 5), the first Σ_t Vᵀ, the second U.
+
+    R regions take rank · (inputs + outputs) products each instead of inputs · outputs.
+    """
+
+    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
+        super().__init__(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs))
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, layer: nn.Linear, rank: int) -> "Truncated":
+        """The nearest to `layer` of that rank. U are the eigenvectors of W Wᵀ, and Σ Vᵀ = Uᵀ W."""
+        weight = layer.weight.double()
+        basis = torch.linalg.eigh(weight @ weight.T).eigenvectors[:, -rank:]
+        answer = cls(layer.in_features, layer.out_features, rank).to(layer.weight)
+        answer.load_state_dict(
+            {"0.weight": basis.T @ weight, "1.weight": basis, "1.bias": layer.bias}
+        )
+        return answer
+
+
+def ranks(hidden: int) -> dict[str, int]:
+    """The paper's 1,024 singular values of fc6 and 256 of fc7, each of 4,096, in proportion."""
+    return {"fc6": max(1, hidden // 4), "fc7": max(1, hidden // 16)}
+
+
+def compress(detector: FastRCNN) -> FastRCNN:
+    """A copy whose fc6 and fc7 are truncated (section 3.1): as fast as `layers="svd"` builds it.
+
+    Its state loads into a detector of that option; a compressed one stays as it is.
+    """
+    answer = copy.deepcopy(detector)
+    layers = answer.head.layers
+    for name, rank in ranks(answer.head.class_logits.in_features).items():
+        layer = getattr(layers, name)
+        if isinstance(layer, nn.Linear):
+            setattr(layers, name, Truncated.of(layer, rank))
+    return answer
+
+
+def _laid_out(detector: FastRCNN, layers: Layers) -> FastRCNN:
+    """With new layers of the option's shape."""
+    if layers == "svd":
+        for name, rank in ranks(detector.head.class_logits.in_features).items():
+            layer = getattr(detector.head.layers, name)
+            new = Truncated(layer.in_features, layer.out_features, rank)
+            setattr(detector.head.layers, name, new)
+    return detector
+
+
+def fast_rcnn_vgg16(
+    classes: Sequence[str], pooling: Pooling = "pool", layers: Layers = "full"
+) -> FastRCNN:
+    """The paper's: VGG-16, conv5_3, RoIPool of 7 × 7, fc6 and fc7 of 4,096 units, 600 pixels."""
+    head = MeasuredHead(RegionPooling(method=pooling, levels=1), VGG16Layers(), 4096, len(classes))
+    preparation = Preparation(shorter=600, longer=1000)
+    return _laid_out(
+        FastRCNN(classes, OneMap(VGG16()), head, preparation, SelectiveSearch(limit=PROPOSALS)),
+        layers,
+    )
+
+
+def fast_rcnn_mobilenet_v2(
+    classes: Sequence[str], pooling: Pooling = "pool", layers: Layers = "full"
+) -> FastRCNN:
+    """The light one, for CPUs: MobileNetV2, P3–P5 of 96 channels, 256 units, 416 pixels."""
+    backbone = MobileNetV2()
+    encoder = Encoder(backbone, FPN(backbone.channels[1:], 96))
+    head = MeasuredHead(
+        RegionPooling(method=pooling, levels=3), TwoLayers(96, hidden=256), 256, len(classes)
+    )
+    preparation = Preparation(shorter=None, longer=416)
+    return _laid_out(
+        FastRCNN(classes, encoder, head, preparation, SelectiveSearch(limit=PROPOSALS)), layers
+    )

@@ -19,7 +19,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor, nn
 
 from sightline.anchors import AnchorGrid
-from sightline.detectors.fast_rcnn import (
+from sightline.detectors.region_head import (
     Pooling,
     RegionCriterion,
     RegionHead,

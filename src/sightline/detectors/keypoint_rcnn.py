@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.detectors.fast_rcnn import Pooling, RegionPooling
 from sightline.detectors.faster_rcnn import (
     FasterRCNN,
     faster_rcnn_mobilenet_v2,
@@ -25,6 +24,7 @@ from sightline.detectors.faster_rcnn import (
 )
 from sightline.detectors.losses import normaliser
 from sightline.detectors.mask_rcnn import MaskRCNN, convolutions, initialise
+from sightline.detectors.region_head import Pooling, RegionPooling
 from sightline.ops.heatmaps import peaks
 from sightline.skeletons import PERSON, Skeleton
 from sightline.types import Batch, Detections, Features, Regions, Size, Targets

@@ -21,13 +21,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.detectors.fast_rcnn import Pooling, RegionPooling
 from sightline.detectors.faster_rcnn import (
     FasterRCNN,
     faster_rcnn_mobilenet_v2,
     faster_rcnn_resnet50_fpn,
 )
 from sightline.detectors.losses import normaliser
+from sightline.detectors.region_head import Pooling, RegionPooling
 from sightline.masks import BoxMasks
 from sightline.ops.roi_align import roi_align
 from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets

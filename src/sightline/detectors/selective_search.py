@@ -14,7 +14,6 @@ Key of shapes: B images, S segmentations, C channels of all colour spaces, R reg
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,73 +21,23 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from sightline import boxes as geometry
+from sightline.detectors.strategies import FAST, MODES, Mode, Strategies
 from sightline.errors import UsageError
 from sightline.kernels.cpu.threads import share
 from sightline.ops.appearance import AXES, count, derivatives, texture_bins
-from sightline.ops.checks import require_fraction
-from sightline.ops.colour_spaces import colours, require_space
-from sightline.ops.grouping import Tree, group, require_similarity
+from sightline.ops.colour_spaces import colours
+from sightline.ops.grouping import Tree, group
 from sightline.ops.nms import nms
 from sightline.ops.segments import segment, smooth, sorted_edges
 from sightline.preparation import Preparation
 from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
 
-Mode = Literal["fast", "quality"]
-
 WIDTH_500 = Preparation(None, 500, divisor=1, mean=(0, 0, 0), std=(1, 1, 1), enlarge=False)
 """As R-CNN looks at its images: at most 500 pixels wide or high, never enlarged."""
 
 
-ALONE = 9.0
-"""How many times further behind stands what a strategy finds that looks at one channel alone, or
-compares by one measure alone.
-"""
-
-
-@dataclass(frozen=True)
-class Strategies:
-    """Which ways of grouping are tried: all combinations (section 3.2).
-
-    `spaces` are names of `ops.colour_spaces`; `ks` thresholds of the segmentation, and at once
-    the least size of a segment in pixels; `similarities` letters of `ops.grouping`. Segmentations
-    are numbered space by space, strategies segmentation by segmentation. Regions that overlap by
-    more than `nearly` are one proposal, met twice. Raises UsageError.
-    """
-
-    spaces: tuple[str, ...] = ("hsv", "lab")
-    ks: tuple[int, ...] = (50, 100)
-    similarities: tuple[str, ...] = ("ctsf", "tsf")
-    nearly: float = 0.9
-
-    def __post_init__(self) -> None:
-        require_fraction("nearly", self.nearly)
-        for space in self.spaces:
-            require_space(space)
-        for letters in self.similarities:
-            require_similarity(letters)
-        if not (self.spaces and self.ks and self.similarities) or min(self.ks) < 1:
-            raise UsageError(
-                f"no strategies: {self}",
-                code="usage.out_of_range",
-                hint="name a colour space, a k of at least 1, and a similarity",
-            )
-
-    @property
-    def weights(self) -> Float[Tensor, "strategies"]:
-        """What the ranks of each strategy are multiplied by."""
-        every = product(self.spaces, self.ks, self.similarities)
-        return torch.tensor([ALONE ** ((len(s) == 1) + (len(t) == 1)) for s, _, t in every])
-
-
-FAST = Strategies()
-"""The paper's 8."""
-
-QUALITY = Strategies(
-    ("hsv", "lab", "rgi", "h", "i"), (50, 100, 150, 300), ("ctsf", "tsf", "f", "s"), 0.8
-)
-"""The paper's 80."""
-
-MODES: dict[str, Strategies] = {"fast": FAST, "quality": QUALITY}
+VERSION = 3
+"""Counts changes of the code that change a box or the order."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +79,12 @@ class SelectiveSearch(nn.Module):
         self.classes = tuple(classes)
         self.strategies, self.limit, self.seed = strategies, limit, seed
         self.preparation = preparation
+
+    @property
+    def method(self) -> str:
+        """All that decides the boxes of given pixels, for those who keep them."""
+        ways = f"{self.strategies}, limit {self.limit}, seed {self.seed}"
+        return f"selective search {VERSION}: {ways}"
 
     def search(self, image: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "N 4"]:
         """Boxes of an RGB image, best first, in its own pixels: it is looked at as it is."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sightline.nets.resnet import BLOCKS, BOTTLENECK_FROM
+from sightline.nets.squeezenet import STAGES as FIRES
 from sightline.nets.state import State
 from sightline.nets.vgg import WIDTHS
 
@@ -118,6 +119,20 @@ def _vgg16() -> Iterator[tuple[str, str]]:
         row += 1  # the pooling
 
 
+def _squeezenet() -> Iterator[tuple[str, str]]:
+    yield "features.0", "stem"
+    row = 3  # after the first convolution, its ReLU and the pooling
+    for stage, modules in enumerate(FIRES):
+        for module in range(len(modules)):
+            for part in ("squeeze", "expand1x1", "expand3x3"):
+                yield f"features.{row}.{part}", f"stages.{stage}.{module}.{part}"
+            row += 1
+        row += 1  # the pooling
+
+
+_ALEXNET = {f"features.{row}": f"convs.{conv}" for conv, row in enumerate((0, 3, 6, 8, 10))}
+
+
 def _inside(pairs: Iterator[tuple[str, str]], theirs: str, ours: str) -> Iterator[tuple[str, str]]:
     return ((f"{theirs}.{a}", f"{ours}.{b}") for a, b in pairs)
 
@@ -195,6 +210,9 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "resnet50": _resnet_layout(50),
     "resnet101": _resnet_layout(101),
     "mobilenet_v2": lambda: Layout(dict(_mobilenet_v2())),
+    "squeezenet1_1": lambda: Layout(dict(_squeezenet())),
+    "alexnet": lambda: Layout(_ALEXNET),
+    "alexnet_layers": lambda: Layout({"classifier.1": "fc6", "classifier.4": "fc7"}),
     "vgg16": lambda: Layout(dict(_vgg16())),
     "vgg16_layers": lambda: Layout({"classifier.0": "fc6", "classifier.3": "fc7"}),
     "retinanet_resnet50_fpn": _retinanet,

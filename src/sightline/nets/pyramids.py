@@ -89,3 +89,44 @@ class OneMap(nn.Module):
         dtype = next(self.backbone.parameters()).dtype
         x = pixels.to(dtype=dtype, memory_format=torch.channels_last)
         return (self.backbone(x)[-1],)
+
+
+class Stack(nn.Module):
+    """A backbone's maps as one, at the stride of the finest that is taken: ReLU(Σ up(lateral(C))).
+
+    The maps with `strides` go through a 1×1 convolution to `channels` each, the coarser ones are
+    repeated to the cells of the first, and all are summed: one 1×1 convolution over the stack of
+    the maps (hypercolumns, Hariharan 2015). `stride` is that of the result, `coarsest` that of the
+    last: images have sides that are multiples of it. Raises ValueError where the backbone has no
+    such maps.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, strides: Sequence[int] = (8, 16), channels: int = 128
+    ) -> None:
+        super().__init__()
+        own = dict(zip(backbone.strides, backbone.channels, strict=True))  # type: ignore[arg-type]
+        if not set(strides) <= set(own):
+            raise ValueError(f"{type(backbone).__name__} has maps of strides {sorted(own)}")
+        self.backbone, self.channels = backbone, channels
+        self.stride, self.coarsest = min(strides), max(strides)
+        self.taken = [list(own).index(stride) for stride in sorted(strides)]
+        self.lateral = nn.ModuleList(nn.Conv2d(own[s], channels, 1) for s in sorted(strides))
+        for module in self.lateral:
+            assert isinstance(module, nn.Conv2d) and module.bias is not None
+            nn.init.kaiming_uniform_(module.weight, a=1)
+            nn.init.zeros_(module.bias)
+
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
+        """The one map, in the weights' own precision."""
+        dtype = self.lateral[0].weight.dtype
+        assert isinstance(dtype, torch.dtype)
+        maps = self.backbone(pixels.to(dtype=dtype, memory_format=torch.channels_last))
+        total: Tensor | None = None
+        for conv, row in zip(self.lateral, self.taken, strict=True):
+            part = conv(maps[row])
+            if total is not None:
+                part = total + F.interpolate(part, size=total.shape[-2:], mode="nearest")
+            total = part
+        assert total is not None
+        return (F.relu(total, inplace=True),)

@@ -48,6 +48,11 @@ PUBLISHED: dict[str, Published] = {
     "mobilenet_v2": Published(
         "mobilenet_v2-b0353104.pth", "mobilenet_v2", ("classifier.", "features.18.")
     ),
+    "squeezenet1_1": Published("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1", ("classifier.",)),
+    "alexnet": Published("alexnet-owt-7be5be79.pth", "alexnet", ("classifier.",)),
+    "alexnet_layers": Published(
+        "alexnet-owt-7be5be79.pth", "alexnet_layers", ("features.", "classifier.6.")
+    ),
     "vgg16": Published("vgg16-397923af.pth", "vgg16", ("classifier.",)),
     "vgg16_layers": Published("vgg16-397923af.pth", "vgg16_layers", ("features.", "classifier.6.")),
     "retinanet_resnet50_fpn_coco": Published(

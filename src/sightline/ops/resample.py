@@ -1,4 +1,4 @@
-"""Bytes of one size to a network's numbers of another, in one pass over the picture."""
+"""Pixels of one size to a network's numbers of another, in one pass over the picture."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -12,7 +12,7 @@ __all__ = ["resample"]
 
 @kernel
 def resample(
-    image: UInt8[Tensor, "3 H W"],
+    image: UInt8[Tensor, "3 H W"] | Float[Tensor, "3 H W"],
     target: Float[Tensor, "3 h w"],
     size: tuple[int, int],
     gain: Float[Tensor, "3"],

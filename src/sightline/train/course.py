@@ -11,6 +11,7 @@ class Progress:
 
     `recent`, `lowest` and `opening` are the last losses, their lowest mean and their first one, as
     `guard.climbs` keeps them. `marks` are those of `pace`, of another run where this one `repeats`.
+    `fitted` says that a detector's own `fit` is done.
     """
 
     step: int = 0
@@ -22,6 +23,7 @@ class Progress:
     bad: int = 0
     skipped: int = 0
     finished: bool = False
+    fitted: bool = False
     loss: float = 0.0
     rate: float = 0.0
     size: int = 0

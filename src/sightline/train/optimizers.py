@@ -28,6 +28,8 @@ def build(detector: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         }
         for (is_slow, decayed), parameters in sorted(members.items())
     ]
+    if not groups:  # nothing learns by steps: an optimizer with nothing to do
+        groups = [{"params": [], "scale": 1.0}]
     if recipe.optimizer == "sgd":
         momentum = recipe.momentum
         return torch.optim.SGD(

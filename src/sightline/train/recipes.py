@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,15 @@ RECIPES: dict[str, Recipe] = {
 }
 """Name → recipe; those of the embedded weights are called as their models."""
 
+SEARCHED: dict[str, Any] = {
+    "batch": 2,
+    "sizes": ((1.0, 416),),
+    "augmentation": replace(Augmentation.none(), flip=0.5, min_size=2.0, masks=False),
+}
+"""For models whose regions are searched in the pixels: two pictures a step, of one size, flipped at
+most (Fast R-CNN, section 2.3). A data set then has two pictures an image, each searched once.
+"""
+
 
 def named(name: str) -> Recipe:
     """A recipe of the package; UsageError (`usage.unknown_recipe`) with the nearest name."""
@@ -200,16 +209,20 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     """A recipe for a user's own data: fine-tune what is there, in more epochs where images are few.
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
-    half the rate of what has heads that begin at random.
+    half the rate of what has heads that begin at random. What does not learn step by step gets
+    an hour at most.
     """
+    if not catalogue.learns_by_steps(model):
+        return Recipe(model=model, start=start, minutes=60.0)
     epochs = min(100.0, max(6.0, 16000 / max(1, len(dataset))))
+    usual: dict[str, Any] = {"augmentation": Augmentation(masks="mask" in model)}
     return Recipe(
         model=model,
         start=start,
         epochs=round(epochs, 1),
         learning_rate=5e-4 if finds_already(start, model) else 1e-3,
         warmup_steps=100,
-        augmentation=Augmentation(masks="mask" in model),
         balance=0.1,
         figure="keypoints_AP" if catalogue.finds_keypoints(model) else "AP",
+        **(SEARCHED if catalogue.searches(model) else usual),
     )

@@ -37,7 +37,7 @@ def begin(
         say("start: random weights")
         return detector
     if recipe.start in weights.PUBLISHED:
-        path = weights.load_named(detector.encoder.backbone, recipe.start)
+        path = weights.load_named(_backbone(detector), recipe.start)
         say(f"start: backbone from {path}, the rest random")
         return detector
     path = _path_of(recipe)
@@ -84,14 +84,25 @@ def _path_of(recipe: Recipe) -> Path:
     return found
 
 
+def _backbone(detector: Any) -> Any:
+    found = getattr(getattr(detector, "encoder", None), "backbone", None)
+    if found is None:
+        raise UsageError(
+            f"{type(detector).__name__} has no backbone to give weights to",
+            code="train.start",
+            hint="give --start none",
+        )
+    return found
+
+
 def _load_backbone(detector: Any, path: Path) -> None:
     """Load a file of a published backbone, in whichever layout fits it."""
-    found = read_state(path)
+    backbone, found = _backbone(detector), read_state(path)
     fault: WeightsError | None = None
     for published in weights.PUBLISHED.values():
         if not published.background and not published.class_layers:
             try:
-                backbone, ignore = detector.encoder.backbone, published.ignore
+                ignore = published.ignore
                 weights.load_published(backbone, found, published.layout, ignore=ignore, path=path)
             except WeightsError as error:
                 if error.code != "weights.architecture":

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sightline import processes
 from sightline.errors import ResourceError
+from sightline.fitting import device_of
 from sightline.train import optimizers
 from sightline.train.ema import Average
 from sightline.train.guard import Statistics, not_finite
@@ -32,7 +33,7 @@ class Stepper:
         if recipe.channels_last:
             detector.to(memory_format=torch.channels_last)
         detector.train()
-        self.device = next(detector.parameters()).device
+        self.device = device_of(detector)
         self.bf16 = in_bf16(recipe, self.device)
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from sightline.data.records import Dataset
+from sightline.errors import UsageError
+from sightline.fitting import has_loss
 from sightline.train import setup, state
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
@@ -16,9 +18,15 @@ from sightline.train.weighting import class_weights, weigh
 def trial(detector: Any, dataset: Dataset, recipe: Recipe) -> Iterator[Stepper]:
     """A stepper on a copy of `detector`, on the recipe's device, set up as a run would be.
 
-    Raises DatasetError for data that a run would refuse.
-    Weights of `detector`, random generators and threads are as before afterwards, to the bit.
+    Raises DatasetError for data that a run would refuse, UsageError (`train.no_steps`) for a
+    detector that has no steps to try. Weights of `detector`, random generators and threads are as
+    before afterwards, to the bit.
     """
+    if not has_loss(detector):
+        raise UsageError(
+            f"{recipe.model} does not learn step by step: there is no step to try",
+            code="train.no_steps",
+        )
     setup.check_data(detector, dataset, None, lambda line: None)
     tensors, facts = state.pack_random()
     try:

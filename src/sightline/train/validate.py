@@ -10,6 +10,7 @@ from sightline import processes
 from sightline.data.records import Dataset
 from sightline.evaluate import evaluate
 from sightline.evaluate.sharded import predict_shared
+from sightline.fitting import device_of
 from sightline.nets.blocks import fold
 from sightline.progress import bar
 from sightline.train.precision import in_bf16
@@ -23,7 +24,7 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
     training does, and leaves every random generator as it was.
     """
     folded = fold(copy.deepcopy(model))
-    device = next(folded.parameters()).device
+    device = device_of(folded)
     with (
         torch.random.fork_rng(),
         torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe, device)),

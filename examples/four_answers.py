@@ -1,0 +1,103 @@
+"""A picture of the four answers of a detector whose regions are proposed, such as Fast R-CNN.
+
+    python examples/four_answers.py RUN PHOTO OUT [--score 0.3] [--boxes 150]
+
+RUN is a trained detector (a run's folder, a checkpoint). Drawn are, side by side: how strongly the
+encoder's maps answer at each cell (their norm, the map in the middle where there are several), the
+first proposals, the boxes with a class above --score, the better the brighter, and what is left of
+them after suppression.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+import torch
+from torch import Tensor
+
+from sightline import load, pipeline
+from sightline.images import read
+from sightline.pipeline import Trace
+
+matplotlib.use("Agg")
+from matplotlib import colormaps
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+ANSWER = "#e8392b"
+
+
+def outline(axes: Axes, boxes: Tensor, colours: list[object], width: float) -> None:
+    """Draw boxes, the last one on top."""
+    for (x1, y1, x2, y2), colour in zip(boxes.tolist(), colours, strict=True):
+        corner = (x1, y1)
+        axes.add_patch(
+            Rectangle(corner, x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=width)
+        )
+
+
+def best_of_each(trace: Trace, least: float) -> tuple[Tensor, Tensor]:
+    """The box and the score of every region's best class, above `least`, the best one last."""
+    scores, labels = trace.scored.scores.max(dim=1)
+    boxes = trace.scored.boxes
+    if boxes.dim() == 3:
+        boxes = boxes[torch.arange(len(boxes)), labels]
+    rows = (scores > least).nonzero()[:, 0]
+    rows = rows[scores[rows].argsort()]
+    return boxes[rows], scores[rows]
+
+
+def draw(trace: Trace, pixels: Tensor, asked: argparse.Namespace) -> None:
+    """All four, written to --out."""
+    height, width = pixels.shape[:2]
+    figure, panels = plt.subplots(1, 4, figsize=(14, 14 / 4 * height / width + 0.4))
+    maps = trace.features[len(trace.features) // 2][0].float().norm(dim=0)
+    stride = trace.batch.size[0] / maps.shape[0]
+    panels[0].imshow(maps[: round(height / stride), : round(width / stride)].numpy(), cmap="magma")
+    panels[0].set_title(f"encode: {maps.shape[0]} × {maps.shape[1]} cells, once")
+    for panel in panels[1:]:
+        panel.imshow(pixels.numpy())
+    first = trace.regions.boxes[: asked.boxes]
+    outline(panels[1], first, ["yellow"] * len(first), 0.5)
+    panels[1].set_title(f"propose: {len(first)} of {len(trace.regions):,} boxes")
+    boxes, scores = best_of_each(trace, asked.score)
+    outline(panels[2], boxes, [colormaps["viridis"](float(score)) for score in scores], 1.0)
+    panels[2].set_title(f"classify: {len(boxes)} boxes above {asked.score:g}")
+    found = trace.detections[0].above(asked.score)
+    left = trace.batch.frames[0].to_prepared(found.boxes)
+    outline(panels[3], left, [ANSWER] * len(left), 2.0)
+    for (x, y, *_), score, name in zip(
+        left.tolist(), found.scores.tolist(), found.names, strict=True
+    ):
+        panels[3].text(
+            *(max(0.0, x) + 4, max(0.0, y) + 14),
+            f"{name} {score:.2f}",
+            color="white",
+            fontsize=9,
+            backgroundcolor=ANSWER,
+            clip_on=True,
+        )
+    panels[3].set_title(f"postprocess: {len(found)} {'answer' if len(found) == 1 else 'answers'}")
+    for panel in panels:
+        panel.axis("off")
+    figure.tight_layout(pad=0.3)
+    figure.savefig(asked.out, dpi=80)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The four answers of a detector as a picture")
+    for name in ("run", "photo", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--score", type=float, default=0.3)
+    parser.add_argument("--boxes", type=int, default=150, help="proposals that are drawn")
+    asked = parser.parse_args()
+    detector = load(asked.run, score=None).detector
+    trace = pipeline.run(detector, [read(asked.photo)])
+    height, width = trace.batch.frames[0].resized
+    pixels = detector.preparation.restore(trace.batch.pixels)[0, :, :height, :width]
+    draw(trace, pixels.permute(1, 2, 0), asked)
+
+
+if __name__ == "__main__":
+    main()

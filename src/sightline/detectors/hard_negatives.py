@@ -1,0 +1,306 @@
+"""How the templates of sliding windows learn: linear machines, hard negatives until none is new.
+
+Dalal and Triggs 2005, section 4: a machine is trained on the objects and on random windows without
+one; it then looks at all images, and what it wrongly takes for an object is added to the windows it
+is trained on again. This goes on until a look finds nothing new, instead of once.
+
+Key of shapes: K classes, S shapes, R windows, D numbers of a descriptor.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline import boxes as bx
+from sightline.detectors.hog_pyramid import HogPyramid, nearest_shape
+from sightline.fitting import Desk, Samples
+from sightline.ops.hog import CELL, LENGTH, hog
+from sightline.progress import track
+from sightline.types import Features, Size, Targets
+
+if TYPE_CHECKING:
+    from sightline.detectors.sliding_windows import HogSvm
+
+
+@dataclass(frozen=True)
+class Mining:
+    """How machines are trained.
+
+    `cost` is the machine's C. Objects are learnt that fill at least `covered` of the smallest
+    window of their shape: no window covers the others with a larger IoU. Windows are
+    negatives of a class whose IoU with each of its objects is below `apart`, and that lie for less
+    than `apart` in a crowd. A machine begins with `random` of them, up to `each` an image. A look
+    at `images` images, in turn, adds up to `hardest` of each, of those with a margin above −1, and
+    ends the search if they are less than `settled` of what is kept. At most `looks`, `rows`
+    descriptors a machine, and `memory` bytes for all of them.
+    """
+
+    cost: float = 0.01
+    covered: float = 0.5
+    moved: int = 0
+    apart: float = 0.3
+    random: int = 3000
+    each: int = 10
+    hardest: int = 5
+    settled: float = 0.01
+    images: int = 500
+    looks: int = 8
+    rows: int = 12_000
+    memory: int = 1 << 30
+
+
+Name = tuple[int, int]
+"""(image, row of its windows)."""
+
+
+@dataclass
+class Machine:
+    """What one class's template of one shape is trained on: (D,) descriptors, and whose they are.
+
+    `met` counts the positives met, kept or not.
+    """
+
+    positives: list[ndarray] = field(default_factory=list)
+    negatives: dict[Name, ndarray] = field(default_factory=dict)
+    met: int = 0
+
+    def keep(self, descriptor: ndarray, most: int, rng: np.random.Generator) -> None:
+        """Add a positive; of more than `most`, each stays with the same chance."""
+        self.met += 1
+        if len(self.positives) < most:
+            self.positives.append(descriptor)
+        elif (place := int(rng.integers(self.met))) < most:
+            self.positives[place] = descriptor
+
+    def train(self, cost: float, most: int, seed: int) -> tuple[ndarray, float]:
+        """Weights (D,) and bias. Of more than `most` negatives the hardest stay."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.svm import LinearSVC
+
+        rows = np.stack([*self.positives, *self.negatives.values()])
+        labels = np.arange(len(rows)) < len(self.positives)
+        machine = LinearSVC(C=cost, intercept_scaling=10.0, random_state=seed, tol=1e-3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for the next look
+            machine.fit(rows, labels)
+        weights, bias = machine.coef_[0].astype(np.float32), float(machine.intercept_[0])
+        if len(self.negatives) > most:
+            margins = rows[len(self.positives) :] @ weights
+            names = list(self.negatives)
+            stay = np.sort(np.argsort(-margins, kind="stable")[:most])
+            self.negatives = {names[i]: self.negatives[names[i]] for i in stay}
+        return weights, bias
+
+
+class Learner:
+    """Trains all machines of a detector, in place."""
+
+    def __init__(self, detector: "HogSvm", mining: Mining, desk: Desk) -> None:
+        self.detector, self.mining, self.desk = detector, mining, desk
+        self.pyramid = detector.pyramid
+        self.rng = np.random.default_rng(desk.seed)
+        self.machines: dict[tuple[int, int], Machine] = {}
+        """By class and shape."""
+        self.order: list[int] = []
+        """The images as they are looked at, again and again; `begun` have been."""
+        self.begun = 0
+        numbers = LENGTH * sum(height * width for height, width in self.pyramid.blocks)
+        room = mining.memory // (4 * numbers * len(detector.classes))
+        self.most = max(2, min(mining.rows, room) // 2)
+        """Positives a machine keeps, and negatives."""
+
+    @torch.no_grad()
+    def learn(self, samples: Samples) -> None:
+        """Objects, random windows, and then hard ones until a look finds hardly a new one."""
+        self._gather_objects(samples)
+        self._tell_absent()
+        if not self.machines:
+            return
+        self._gather_random(samples)
+        self._train()
+        for look in range(1, self.mining.looks + 1):
+            if self.desk.spent() >= 1:
+                break
+            fresh = self._look(samples)
+            kept = sum(len(machine.negatives) for machine in self.machines.values())
+            self.desk.say(f"look {look}: {fresh:,} new hard negatives among {kept:,}")
+            if fresh:
+                self._train()
+            if fresh <= self.mining.settled * kept:
+                break
+
+    def _read(
+        self, samples: Samples, order: Iterable[int], label: str
+    ) -> Iterator[tuple[int, Tensor, Targets]]:
+        """Images with their objects, and a bar, until the time is over."""
+        for index in track(list(order), label):
+            self.desk.pause()
+            if self.desk.spent() >= 1:
+                return
+            yield index, *samples[index]
+
+    def _gather_objects(self, samples: Samples) -> None:
+        """Every object that a window could cover, and its mirror image, resized to its shape."""
+        shapes, margin = self.pyramid.shapes, self.pyramid.margin
+        for _, image, truth in self._read(samples, range(len(samples)), "objects"):
+            for (label, shape), box in self._learnt(image, truth):
+                machine = self.machines.setdefault((label, shape), Machine())
+                for place in (box, *self._moved(box)):
+                    picture = cut(image, place, shapes[shape], margin)
+                    for one in (picture, picture.flip(-1)):
+                        blocks = hog(one)[:, 1:-1, 1:-1]
+                        machine.keep(blocks.flatten().numpy(), self.most, self.rng)
+
+    def _moved(self, box: Float[Tensor, "4"]) -> Float[Tensor, "N 4"]:
+        """A box as windows cover it, which lie on a grid of places and sizes."""
+        offsets = self.rng.uniform(-1, 1, (self.mining.moved, 3)) * (0.06, 0.06, 0.05)
+        x, y, size = torch.from_numpy(offsets).float().unbind(1)
+        return bx.decode(torch.stack([x, y, size, size], dim=1), box.expand(len(x), 4))
+
+    def _learnt(
+        self, image: UInt8[Tensor, "3 H W"], truth: Targets
+    ) -> Iterator[tuple[tuple[int, int], Float[Tensor, "4"]]]:
+        """(class, shape) and box of objects that are not too small for the smallest window."""
+        size = (image.shape[1], image.shape[2])
+        resized = self.detector.preparation.resized(size)
+        scale = torch.tensor([resized[1] / size[1], resized[0] / size[0]])
+        boxes = truth.boxes.float()
+        shapes = nearest_shape(boxes, self.pyramid.shapes)
+        least = torch.tensor([height * width * CELL**2 for height, width in self.pyramid.shapes])
+        area = ((boxes[:, 2:] - boxes[:, :2]).clamp(min=0) * scale).prod(dim=1)
+        good = ~truth.crowd & (area >= self.mining.covered * least[shapes])
+        for row in good.nonzero()[:, 0].tolist():
+            yield (int(truth.labels[row]), int(shapes[row])), boxes[row]
+
+    def _tell_absent(self) -> None:
+        """Name the classes that nothing can be learnt of."""
+        present = {label for label, _ in self.machines}
+        names = [n for k, n in enumerate(self.detector.classes) if k not in present]
+        if names:
+            self.desk.say(f"no sample, so no answer: {', '.join(names)}")
+
+    def _gather_random(self, samples: Samples) -> None:
+        """Random windows without an object, the same for all classes."""
+        self.order = self.rng.permutation(len(samples)).tolist()
+        turn = self.order[: -(-self.mining.random // self.mining.each)]
+        for index, image, truth in self._read(samples, turn, "random windows"):
+            scene = Scene.of(self.detector, image, truth)
+            for shape in sorted({shape for _, shape in self.machines}):
+                rows = scene.rows(shape)
+                chosen = self.rng.permutation(len(rows))[: self.mining.each]
+                rows = rows[torch.from_numpy(chosen)]
+                for label in sorted(k for k, s in self.machines if s == shape):
+                    apart = scene.apart(rows, label, self.mining.apart)
+                    self._add(scene, index, (label, shape), rows[apart])
+
+    def _look(self, samples: Samples) -> int:
+        """Add what the machines wrongly take for objects; how many there were."""
+        fresh, count = 0, min(len(samples), self.mining.images)
+        turn = [self.order[(self.begun + i) % len(samples)] for i in range(count)]
+        self.begun += count
+        for index, image, truth in self._read(samples, turn, "hard negatives"):
+            scene = Scene.of(self.detector, image, truth)
+            table = self.detector.margins([level[0] for level in scene.features])
+            for label, shape in sorted(self.machines):
+                rows = scene.rows(shape)
+                rows = rows[table[rows, label] > -1]
+                rows = rows[scene.apart(rows, label, self.mining.apart)]
+                chosen = self.rng.permutation(len(rows))[: self.mining.hardest]
+                fresh += self._add(scene, index, (label, shape), rows[torch.from_numpy(chosen)])
+        return fresh
+
+    def _add(self, scene: "Scene", index: int, name: tuple[int, int], rows: Tensor) -> int:
+        """Put windows among a machine's negatives; how many were not there."""
+        negatives = self.machines[name].negatives
+        fresh = [row for row in rows.tolist() if (index, row) not in negatives]
+        for row in fresh:
+            negatives[index, row] = scene.descriptor(row)
+        if len(negatives) > 2 * self.most:
+            self._train_one(name)
+        return len(fresh)
+
+    def _train(self) -> None:
+        for name in track(sorted(self.machines), "machines"):
+            self.desk.pause()
+            self._train_one(name)
+
+    def _train_one(self, name: tuple[int, int]) -> None:
+        """A machine without any negative says no: there is nothing to tell objects from."""
+        (label, shape), machine = name, self.machines[name]
+        if machine.negatives:
+            weights, bias = machine.train(self.mining.cost, self.most, self.desk.seed)
+            template = self.detector.templates[shape][label]
+            template.copy_(torch.from_numpy(weights).view(template.shape))
+            self.detector.bias[shape, label] = bias
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image as the machines see it: maps, windows, and its objects among them."""
+
+    features: Features
+    boxes: Float[Tensor, "A 4"]
+    level: Int[Tensor, "A"]
+    truth: Targets
+    pyramid: HogPyramid
+    size: Size
+
+    @staticmethod
+    def of(detector: "HogSvm", image: UInt8[Tensor, "3 H W"], truth: Targets) -> "Scene":
+        """An image, prepared; objects in its original pixels."""
+        batch = detector.prepare([image])
+        boxes, level = detector.pyramid.windows(batch.size)
+        moved = replace(truth, boxes=batch.frames[0].to_prepared(truth.boxes.float()))
+        features = detector.encode(batch)
+        return Scene(features, boxes, level, moved, detector.pyramid, batch.size)
+
+    def rows(self, shape: int) -> Int[Tensor, "R"]:
+        """The windows of a shape."""
+        return (self.level % len(self.pyramid.shapes) == shape).nonzero()[:, 0]
+
+    def apart(self, rows: Int[Tensor, "R"], label: int, limit: float) -> Bool[Tensor, "R"]:
+        """Which windows are far from every object of a class, and from crowds."""
+        mine, boxes = self.truth.labels == label, self.boxes[rows]
+        crowd = self.truth.boxes[mine & self.truth.crowd]
+        shared = bx.iou(boxes, self.truth.boxes[mine & ~self.truth.crowd])
+        covered = torch.cat([shared, bx.coverage(boxes, crowd)], dim=1)
+        return (covered < limit).all(dim=1)
+
+    def descriptor(self, row: int) -> Float[ndarray, "D"]:
+        """The numbers of one window."""
+        number = self.level[row : row + 1]
+        ((y, x),) = self.pyramid.cells(self.boxes[row : row + 1], number, self.size).tolist()
+        level, shape = divmod(int(number), len(self.pyramid.shapes))
+        height, width = self.pyramid.blocks[shape]
+        blocks = self.features[level][0, :, y : y + height, x : x + width]
+        answer: ndarray = blocks.flatten().numpy()
+        return answer
+
+
+def cut(
+    image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"], shape: Size, margin: int
+) -> Float[Tensor, "3 _ _"]:
+    """An object resized to `shape` cells, with `margin` cells around it and one more of context.
+
+    Halved while it is more than twice too large, then sampled bilinearly, as levels are; beyond the
+    image its border goes on.
+    """
+    around = margin + 1
+    height, width = (CELL * (side + 2 * around) for side in shape)
+    scale = (box[2:] - box[:2]) / torch.tensor([shape[1], shape[0]]) / CELL
+    corner, picture = box[:2] - scale * CELL * around, image.float()[None]
+    while scale.min() > 2:
+        picture, scale, corner = F.avg_pool2d(picture, 2, ceil_mode=True), scale / 2, corner / 2
+    x = corner[0] + (torch.arange(width) + 0.5) * scale[0]
+    y = corner[1] + (torch.arange(height) + 0.5) * scale[1]
+    sides = torch.tensor([picture.shape[3], picture.shape[2]])
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1) / sides * 2 - 1
+    return F.grid_sample(picture, grid[None], padding_mode="border", align_corners=False)[0]
