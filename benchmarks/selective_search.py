@@ -22,7 +22,8 @@ from numpy import ndarray
 
 from sightline.data import default_split, open_dataset
 from sightline.data.records import Dataset
-from sightline.detectors.selective_search import MODES, SelectiveSearch
+from sightline.detectors.selective_search import SelectiveSearch
+from sightline.detectors.strategies import MODES
 from sightline.evaluate.proposals import ProposalReport, evaluate_proposals
 from sightline.images import read
 

@@ -14,13 +14,11 @@ import sightline
 from sightline import catalogue, pipeline
 from sightline.data import open_dataset
 from sightline.detectors.selective_search import (
-    FAST,
-    QUALITY,
     Hierarchies,
     SelectiveSearch,
-    Strategies,
     selective_search,
 )
+from sightline.detectors.strategies import FAST, QUALITY, Strategies
 from sightline.errors import UsageError
 from sightline.evaluate.proposals import evaluate_proposals
 from sightline.images import read
@@ -177,6 +175,19 @@ def test_what_is_nearly_a_better_one_comes_last() -> None:
     assert len(found) == 3
 
 
+def test_what_looks_at_one_thing_alone_stands_behind() -> None:
+    assert FAST.weights.tolist() == [1] * 8
+    weights = QUALITY.weights.view(5, 4, 4)  # spaces, ks, similarities
+    assert weights[0].tolist() == [[1, 1, 9, 9]] * 4
+    assert weights[3].tolist() == [[9, 9, 81, 81]] * 4
+    image, box = torch.zeros(2, dtype=torch.int64), torch.tensor([[0, 0, 9, 9], [20, 0, 40, 9]])
+    regions = Regions(box.float(), image, torch.tensor([0, 2]), torch.ones(2))
+    finder = SelectiveSearch(strategies=QUALITY)
+    scores = finder.classify(finder.prepare([cat()]), (), regions).scores[:, 0]
+    drawn = np.random.default_rng(0).random(2)
+    assert scores.tolist() == pytest.approx([1 / (1 + drawn[0]), 1 / (1 + 9 * drawn[1])])
+
+
 def test_a_limit_keeps_the_best() -> None:
     every, few = SelectiveSearch().search(cat()), SelectiveSearch(limit=7).search(cat())
     assert torch.equal(few, every[:7])
@@ -248,6 +259,7 @@ def test_modes_of_the_catalogue() -> None:
         (lambda: Strategies(similarities=("x",)), "usage.similarity"),
         (lambda: Strategies(ks=(0,)), "usage.out_of_range"),
         (lambda: Strategies(ks=()), "usage.out_of_range"),
+        (lambda: Strategies(nearly=1.5), "usage.out_of_range"),
         (lambda: sightline.load("selective_search", options={"mode": "slow"}), "usage.option"),
         (lambda: sightline.load("retinanet", options={"mode": "fast"}), "usage.option"),
     ],

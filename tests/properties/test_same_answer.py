@@ -101,6 +101,8 @@ def partners(found: Regions, wanted: Regions) -> torch.Tensor:
     """
     assert found.scores is not None
     torch.testing.assert_close(found.scores, wanted.scores, rtol=0, atol=SCORES)
+    if torch.equal(found.boxes, wanted.boxes):  # where boxes are equal, they cannot tell rows apart
+        return torch.arange(len(wanted))
     apart = (found.boxes[None] - wanted.boxes[:, None]).abs().amax(dim=2)
     assert apart.amin(dim=1).max() <= PIXELS
     return apart.argmin(dim=1)

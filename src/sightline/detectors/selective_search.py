@@ -14,7 +14,6 @@ Key of shapes: B images, S segmentations, C channels of all colour spaces, R reg
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,64 +21,23 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from sightline import boxes as geometry
+from sightline.detectors.strategies import FAST, MODES, Mode, Strategies
 from sightline.errors import UsageError
 from sightline.kernels.cpu.threads import share
 from sightline.ops.appearance import AXES, count, derivatives, texture_bins
-from sightline.ops.colour_spaces import colours, require_space
-from sightline.ops.grouping import Tree, group, require_similarity
+from sightline.ops.colour_spaces import colours
+from sightline.ops.grouping import Tree, group
 from sightline.ops.nms import nms
 from sightline.ops.segments import segment, smooth, sorted_edges
 from sightline.preparation import Preparation
 from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
 
-Mode = Literal["fast", "quality"]
-
 WIDTH_500 = Preparation(None, 500, divisor=1, mean=(0, 0, 0), std=(1, 1, 1), enlarge=False)
 """As R-CNN looks at its images: at most 500 pixels wide or high, never enlarged."""
 
 
-VERSION = 2
-"""Counts changes of the code that change a box."""
-
-NEARLY = 0.9
-"""Regions that overlap more are one proposal, met twice."""
-
-
-@dataclass(frozen=True)
-class Strategies:
-    """Which ways of grouping are tried: all combinations (section 3.2).
-
-    `spaces` are names of `ops.colour_spaces`; `ks` thresholds of the segmentation, and at once
-    the least size of a segment in pixels; `similarities` letters of `ops.grouping`. Segmentations
-    are numbered space by space, strategies segmentation by segmentation. Raises UsageError.
-    """
-
-    spaces: tuple[str, ...] = ("hsv", "lab")
-    ks: tuple[int, ...] = (50, 100)
-    similarities: tuple[str, ...] = ("ctsf", "tsf")
-
-    def __post_init__(self) -> None:
-        for space in self.spaces:
-            require_space(space)
-        for letters in self.similarities:
-            require_similarity(letters)
-        if not (self.spaces and self.ks and self.similarities) or min(self.ks) < 1:
-            raise UsageError(
-                f"no strategies: {self}",
-                code="usage.out_of_range",
-                hint="name a colour space, a k of at least 1, and a similarity",
-            )
-
-
-FAST = Strategies()
-"""The paper's 8."""
-
-QUALITY = Strategies(
-    ("hsv", "lab", "rgi", "h", "i"), (50, 100, 150, 300), ("ctsf", "tsf", "f", "s")
-)
-"""The paper's 80."""
-
-MODES: dict[str, Strategies] = {"fast": FAST, "quality": QUALITY}
+VERSION = 3
+"""Counts changes of the code that change a box or the order."""
 
 
 @dataclass(frozen=True)
@@ -204,18 +162,21 @@ class SelectiveSearch(nn.Module):
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """The order: position × a random number, small ones first, as the score 1 / (1 + that).
 
-        What overlaps a better region by more than `NEARLY` stands behind all that does not.
+        What overlaps a better region nearly, as the strategies have it, stands behind all others.
         """
         assert regions.scores is not None
-        positions, scores = 1 / regions.scores.double(), torch.empty(len(regions))
+        positions = self.strategies.weights[regions.level] / regions.scores
+        scores = torch.empty(len(regions))
         for image in range(len(batch)):  # each anew, so that neighbours change nothing
             rows = (regions.image == image).nonzero()[:, 0]
+            if not len(rows):
+                continue
             drawn = torch.from_numpy(np.random.default_rng(self.seed).random(len(rows)))
             ranks = positions[rows] * drawn
-            best = nms(regions.boxes[rows], (1 / (1 + ranks)).float(), NEARLY)
+            best = nms(regions.boxes[rows], (1 / (1 + ranks)).float(), self.strategies.nearly)
             behind = torch.ones(len(rows), dtype=torch.bool)
             behind[best] = False
-            ranks[behind] += positions[rows].max()
+            ranks[behind] += ranks.max() + 1
             scores[rows] = (1 / (1 + ranks)).float()
         extras = {}
         if isinstance(regions, Hierarchies) and regions.children is not None:
