@@ -1,4 +1,4 @@
-"""R-CNN's own story on real photos, on one core, with numbers: each step adds something.
+"""R-CNN on real photos, on one core, with numbers: what its steps are worth.
 
 The example runs smaller than its usual: SqueezeNet of ImageNet, 150 proposals, 80-pixel crops.
 """
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rcnn_ablation.py"
 BACKBONE = Path("weights") / "squeezenet1_1_features.safetensors"
-SMALL = ("--proposals", 150, "--crop", 80, "--size", 320, "--steps", 80)
+SMALL = ("--proposals", 150, "--crop", 80, "--size", 320, "--steps", 100)
 
 Table = dict[tuple[str, str, str], dict[str, float]]
 
@@ -37,12 +37,15 @@ def ablation(shared: Path, data: str, out: Path, *more: object) -> Table:
 
 @pytest.mark.parametrize(
     ("data", "more", "plain", "tuned"),
-    [("raccoon", (), 0.70, 0.70), ("pet_heads_yolo", ("--images", 120), 0.30, 0.30)],
+    [("raccoon", (), 0.65, 0.50), ("pet_heads_yolo", ("--images", 112), 0.60, 0.45)],
 )
-def test_each_step_adds_something(
+def test_what_the_steps_are_worth(
     shared: Path, tmp_path: Path, data: str, more: tuple[object, ...], plain: float, tuned: float
 ) -> None:
-    """Bounds on AP50 with all steps, from ImageNet's features and from fine-tuned ones."""
+    """Bounds on AP50 with all steps, from ImageNet's features and from fine-tuned ones.
+
+    The regression adds to both. So few photos do not make fine-tuning worth its while.
+    """
     table = ablation(shared, data, tmp_path, *more)
     assert len(table) == 6
     assert table["ImageNet", "svm", "ridge"]["AP50"] >= plain
