@@ -10,10 +10,12 @@ from PIL import Image as Pillow
 from skimage import data
 
 import sightline
+from sightline import checkpoint as checkpoint_files
 from sightline import predict
 from sightline.errors import ImageError, UsageError, WeightsError
 from sightline.predict import Model
 from sightline.types import Detections
+from small_detectors import small
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,18 @@ def test_the_weights_of_the_package() -> None:
         pytest.skip("this source tree has no trained weights yet")
     found = sightline.load("retinanet")(data.astronaut()[:500])
     assert "person" in found.names
+
+
+def test_margins_have_any_threshold(tmp_path: Path, photos: list[torch.Tensor]) -> None:
+    """Those of support vector machines; probabilities stay between 0 and 1."""
+    machine = small("hog_svm", longer=128, shorter=96)
+    path = tmp_path / "machine"
+    manifest = {"model": "hog_svm", "classes": list(machine.classes)}
+    checkpoint_files.write(path, machine.state_dict(), manifest)
+    low, high = (sightline.load(path, score=score)(photos[0]) for score in (-0.5, 2.0))
+    assert len(low) > len(high)
+    assert (low.scores > -0.5).all() and (low.scores < 2).any() and (high.scores > 2).all()
+    for score in (float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="finite") as caught:
+            sightline.load(path, score=score)
+        assert caught.value.code == "usage.score"

@@ -93,6 +93,11 @@ def learns_by_steps(name: str) -> bool:
     return hasattr(get_type_hints(builder(name))["return"], "loss")
 
 
+def is_fitted(name: str) -> bool:
+    """Whether a model has a `fit`, by which it learns after its steps, or instead of any."""
+    return hasattr(get_type_hints(builder(name))["return"], "fit")
+
+
 def searches(name: str) -> bool:
     """Whether a model's regions come from a search of the pixels, outside of its network."""
     return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))

@@ -24,7 +24,8 @@ class Detector(Protocol):
     """What every method of the catalogue is: four questions, answered in turn.
 
     `classes` are the names that labels index. Each verb takes what the verbs before it gave.
-    Trainable detectors have `loss(batch, targets)` beside them, or their own `fit`.
+    Trainable detectors have `loss(batch, targets)` beside them, or their own `fit`. Those whose
+    scores are margins and no probabilities say so with `scores_are_margins = True`.
     """
 
     classes: tuple[str, ...]

@@ -1,5 +1,6 @@
 """`sightline.load`: a trained model, ready to be called on images."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -147,16 +148,14 @@ def load(
 ) -> Model:
     """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder).
 
-    `score` is the threshold that detections must exceed; None keeps the detector's own, which
-    suits evaluation. A name of `catalogue.PUBLISHED` fetches those weights, if the cache has none:
-    nothing else here ever uses the network. The detector is made ready: batch norm folded,
-    channels last, and bfloat16 where `dtype` says so (half the time of fp32 on CPUs that know it;
-    boxes and scores differ slightly). `options` are switches of a model that needs no weights
-    (`catalogue.WEIGHTLESS`); what a checkpoint was built with stands in it. Raises UsageError,
-    WeightsError.
+    `score` is the threshold that detections must exceed, any number where scores are margins; None
+    keeps the detector's own, which suits evaluation. A name of `catalogue.PUBLISHED` fetches those
+    weights, if the cache has none: nothing else here ever uses the network. The detector is made
+    ready: batch norm folded, channels last, and bfloat16 where `dtype` says so (half the time of
+    fp32 on CPUs that know it; boxes and scores differ slightly). `options` are switches of a model
+    that needs no weights (`catalogue.WEIGHTLESS`); what a checkpoint was built with stands in it.
+    Raises UsageError, WeightsError.
     """
-    if score is not None and not 0 <= score < 1:
-        raise UsageError(f"a score lies in 0 … 1, not {score}", code="usage.score")
     if dtype not in DTYPES:
         raise UsageError(f"dtype is fp32 or bf16, not {dtype!r}", code="usage.dtype")
     if options and str(name_or_path) not in catalogue.WEIGHTLESS:
@@ -216,6 +215,7 @@ def assemble(
             "the manifest names no classes", code="weights.class_count", path=stored.path
         )
     detector = catalogue.build(name, stored.classes, stored.skeleton, _options(stored))
+    _check_score(detector, score)
     module = cast(nn.Module, detector)
     checkpoint.load_into(module, stored)
     _restore_preparation(detector, stored)
@@ -230,6 +230,15 @@ def assemble(
         # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
         detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
     return Model(detector, name, score, device, dict(stored.manifest))
+
+
+def _check_score(detector: Detector, score: float | None) -> None:
+    if score is None or (0 <= score < 1):
+        return
+    margins = getattr(detector, "scores_are_margins", False)
+    if not margins or not math.isfinite(score):
+        what = "a margin is a finite number" if margins else "a score lies in 0 … 1"
+        raise UsageError(f"{what}, not {score}", code="usage.score")
 
 
 def _options(stored: checkpoint.Checkpoint) -> dict[str, str]:

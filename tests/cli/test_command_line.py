@@ -133,6 +133,7 @@ def test_all_bad_is_another_status(
         (["detect", "x.jpg", "--model", "{checkpoint}", "--tile", "3"], "usage.tile"),
         (["evaluate"], "usage.no_data"),
         (["evaluate", ".", "--on-bad", "perhaps"], "usage.on_bad"),
+        (["evaluate", ".", "--margins"], "usage.margins"),
     ],
 )
 def test_wrong_calls_say_what_would_be_right(

@@ -11,11 +11,14 @@ from training_world import brief
 
 from sightline import catalogue, checkpoint
 from sightline.errors import UsageError, WeightsError
+from sightline.nets import layouts
+from sightline.nets.alexnet import AlexNet, AlexNetLayers
 from sightline.skeletons import PERSON, Skeleton, skeleton
 from sightline.train import start
 from sightline.train.start import begin
 
 MODEL = "retinanet_mobilenet_v2"
+KEY = next(iter(AlexNet().state_dict()))
 
 
 def quiet(message: str) -> None:
@@ -176,3 +179,32 @@ def test_a_start_from_nothing_depends_on_the_seed_alone() -> None:
         weights.append(detector.towers.class_logits.weight)
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_alexnet_comes_with_its_layers(tmp_path: Path) -> None:
+    """A file of the whole classifier gives R-CNN fc6 and fc7 too."""
+    torch.manual_seed(1)
+    net, layers = AlexNet(), AlexNetLayers()
+    state = {
+        **layouts.layout("alexnet").to_published(net.state_dict()),
+        **layouts.layout("alexnet_layers").to_published(layers.state_dict()),
+        "classifier.6.weight": torch.zeros(1000, 4096),
+        "classifier.6.bias": torch.zeros(1000),
+    }
+    whole, part = tmp_path / "whole.safetensors", tmp_path / "features.safetensors"
+    safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, whole)
+    features = {k: v.contiguous() for k, v in state.items() if k.startswith("features.")}
+    safetensors.torch.save_file(features, part)
+    for path, given in ((whole, True), (part, False)):
+        said: list[str] = []
+        detector = begin(brief(model="rcnn_alexnet", start=str(path)), ("cat",), said.append)
+        assert torch.equal(detector.encoder.backbone.state_dict()[KEY], net.state_dict()[KEY])
+        assert torch.equal(detector.encoder.layers.fc7.weight, layers.fc7.weight) is given
+        assert ("fc6 and fc7" in said[-1]) is given
+
+
+def test_no_backbone_no_start(shared: Path) -> None:
+    path = shared / "weights" / "mobilenet_v2_imagenet.safetensors"
+    with pytest.raises(UsageError) as caught:
+        begin(brief(model="hog_svm", start=str(path)), ("cat",), quiet)
+    assert caught.value.code == "train.start" and caught.value.hint

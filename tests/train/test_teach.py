@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -180,6 +181,22 @@ def test_evaluated_once_it_is_fitted(
     best = train(both(), drawn, brief(), tmp_path / "run", validation=drawn, run=QUIET)
     assert checkpoint.manifest(best)["figures"] == {"AP": 0.2}
     assert checkpoint.read(best).state["seen"] != 0
+
+
+def test_machines_yet_to_be_fitted_are_not_evaluated(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def told(*_: object) -> dict[str, float]:
+        calls.append(1)
+        return {"AP": 0.5}
+
+    monkeypatch.setattr(trainer, "figures_of", told)
+    model: Any = both()
+    model.scores_are_margins = True
+    train(model, drawn, brief(), tmp_path / "run", validation=drawn, run=QUIET)
+    assert calls == [1]
 
 
 def test_settings_that_would_do_nothing(drawn: Dataset, tmp_path: Path) -> None:

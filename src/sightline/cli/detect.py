@@ -47,7 +47,9 @@ def detect(
     out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
     save: Annotated[str | None, typer.Option(help=SAVE, show_default=False)] = None,
     masks: Annotated[str | None, typer.Option(help=MASKS, show_default=False)] = None,
-    score: Annotated[float, typer.Option(help="Show what scores above this, 0 to 1.")] = 0.3,
+    score: Annotated[
+        float, typer.Option(help="Show what scores above this, 0 to 1 (margins: any).")
+    ] = 0.3,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many an image.")] = None,
     tile: Annotated[
         int | None, typer.Option(help="Look at large images in tiles of this many pixels too.")
@@ -96,12 +98,9 @@ def prepare(model: str, score: float | None, bf16: bool, threads: int | None) ->
     """The model, ready; `threads` holds for the whole process."""
     import torch
 
-    from sightline.errors import UsageError
     from sightline.memory import keep_freed_memory
     from sightline.predict import load
 
-    if score is not None and not 0 <= score < 1:
-        raise UsageError(f"--score lies in 0 … 1, not {score}", code="usage.score")
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()

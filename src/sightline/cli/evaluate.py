@@ -31,6 +31,9 @@ def evaluate(
         str, typer.Option(help="A name of `sightline models`, or a checkpoint.")
     ] = "retinanet",
     detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
+    margins: Annotated[
+        bool, typer.Option("--margins", help="Scores of --detections may be any numbers.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for pictures, report and COCO results.")
     ] = None,
@@ -48,6 +51,12 @@ def evaluate(
     Processes of torchrun share the images; the first of them tells the figures.
     `sightline evaluate proposals DATA` measures where a model looks instead of what it finds.
     """
+    if margins and detections is None:
+        from sightline.errors import UsageError
+
+        raise UsageError(
+            "--margins tells how to read --detections, and there are none", code="usage.margins"
+        )
     place = (annotations, images)
     dataset = opened(data, split, place, on_bad, source_format)
     if more_labels:
@@ -56,7 +65,8 @@ def evaluate(
         from sightline.data.checks import mode
         from sightline.evaluate import from_results
 
-        results = from_results(detections, dataset, on_bad=mode(on_bad, "--on-bad"))
+        checked = mode(on_bad, "--on-bad")
+        results = from_results(detections, dataset, checked, margins)
     else:
         results = _predict(dataset, model, bf16, threads)
     if not processes.is_first():

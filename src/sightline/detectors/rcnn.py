@@ -105,6 +105,11 @@ class RCNN(nn.Module):
         self.register_buffer("ridge_bias", torch.zeros(count, 4))
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
+    @property
+    def scores_are_margins(self) -> bool:
+        """Those of the machines are, those of the softmax are probabilities."""
+        return self.steps.classifier == "svm"
+
     def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
         """Resize and normalise images of one size."""
         return self.preparation(images)

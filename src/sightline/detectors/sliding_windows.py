@@ -50,6 +50,7 @@ class HogSvm(nn.Module):
     without samples, and so a detector that was never fitted, finds nothing.
     """
 
+    scores_are_margins = True
     bias: Tensor
 
     def __init__(

@@ -178,7 +178,9 @@ def _entry(
     score: Any = value.get("score")
     if not is_number(score) or not (margins or 0 <= score <= 1):
         raise AnnotationError(
-            f"the score {score!r} is no number between 0 and 1", code="result.score"
+            f"the score {score!r} is no number between 0 and 1",
+            code="result.score",
+            hint="margins of support vector machines are read with --margins (margins=True)",
         )
     segment = _segment(value.get("segmentation"), size)
     points = _keypoints(value.get("keypoints"), dataset)

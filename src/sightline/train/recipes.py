@@ -210,11 +210,13 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
     half the rate of what has heads that begin at random. What does not learn step by step gets
-    an hour at most.
+    an hour at most; what is fitted after its steps, and looks at each region by itself, about 400
+    images.
     """
     if not catalogue.learns_by_steps(model):
         return Recipe(model=model, start=start, minutes=60.0)
-    epochs = min(100.0, max(6.0, 16000 / max(1, len(dataset))))
+    images, least = (400, 1.0) if catalogue.is_fitted(model) else (16000, 6.0)
+    epochs = min(100.0, max(least, images / max(1, len(dataset))))
     usual: dict[str, Any] = {"augmentation": Augmentation(masks="mask" in model)}
     return Recipe(
         model=model,

@@ -11,7 +11,9 @@ from sightline import catalogue, checkpoint, skeletons
 from sightline.errors import SightlineError, UsageError, WeightsError
 from sightline.files import file_sum
 from sightline.nets import weights
+from sightline.nets.alexnet import AlexNetLayers
 from sightline.nets.reading import read_state
+from sightline.nets.vgg import VGG16Layers
 from sightline.predict import embedded
 from sightline.skeletons import PERSON, Skeleton
 from sightline.train.recipes import Recipe, is_checkpoint
@@ -38,14 +40,16 @@ def begin(
         return detector
     if recipe.start in weights.PUBLISHED:
         path = weights.load_named(_backbone(detector), recipe.start)
-        say(f"start: backbone from {path}, the rest random")
+        layers = _layers(detector, recipe.start)
+        if layers is not None:
+            weights.load_named(layers, f"{recipe.start}_layers")
+        say(f"start: {_what(layers)} from {path}, the rest random")
         return detector
     path = _path_of(recipe)
     if is_checkpoint(str(path)):
         _carry(detector, checkpoint.read(path), recipe, say)
     else:
-        _load_backbone(detector, path)
-        say(f"start: backbone from {path}, the rest random")
+        say(f"start: {_what(_load_backbone(detector, path))} from {path}, the rest random")
     return detector
 
 
@@ -95,11 +99,25 @@ def _backbone(detector: Any) -> Any:
     return found
 
 
-def _load_backbone(detector: Any, path: Path) -> None:
-    """Load a file of a published backbone, in whichever layout fits it."""
+def _layers(detector: Any, name: str) -> Any:
+    """fc6 and fc7 of the published classifier `name`, where the detector goes on with these."""
+    kind = {"alexnet": AlexNetLayers, "vgg16": VGG16Layers}.get(name)
+    places = (getattr(detector, "encoder", None), getattr(detector, "head", None))
+    found = [layers for place in places if (layers := getattr(place, "layers", None)) is not None]
+    return next((x for x in found if kind is not None and isinstance(x, kind)), None)
+
+
+def _what(layers: Any) -> str:
+    return "backbone" if layers is None else "backbone, fc6 and fc7"
+
+
+def _load_backbone(detector: Any, path: Path) -> Any:
+    """Load a file of a published backbone, in whichever layout fits it. The answer is the layers
+    after it, where the file has these too, and the detector does.
+    """
     backbone, found = _backbone(detector), read_state(path)
     fault: WeightsError | None = None
-    for published in weights.PUBLISHED.values():
+    for name, published in weights.PUBLISHED.items():
         if not published.background and not published.class_layers:
             try:
                 ignore = published.ignore
@@ -109,7 +127,12 @@ def _load_backbone(detector: Any, path: Path) -> None:
                     raise
                 fault = error
             else:
-                return
+                layers = _layers(detector, name)
+                if layers is None or not any(key.startswith("classifier.") for key in found):
+                    return None
+                more = weights.PUBLISHED[f"{name}_layers"]
+                weights.load_published(layers, found, more.layout, ignore=more.ignore, path=path)
+                return layers
     assert fault is not None
     raise WeightsError(
         f"no published layout of this file fits the backbone of {type(detector).__name__}",

@@ -190,7 +190,8 @@ class Trainer:
         at, every = self.progress, self.recipe.evaluate_every
         fraction = self.fraction(at.step)
         due = int(fraction / every + 1e-9) + (fraction >= 1)
-        if self.validation is None or due <= at.evaluations:
+        silent = getattr(self.stepper.detector, "scores_are_margins", False)  # machines yet to fit
+        if self.validation is None or due <= at.evaluations or silent:
             return
         at.evaluations = due
         self._evaluate(
