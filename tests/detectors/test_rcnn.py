@@ -12,8 +12,9 @@ from sightline import boxes as bx
 from sightline import pipeline
 from sightline.detectors.box_ridge import RidgeTraining
 from sightline.detectors.crop_network import CropNetwork, FineTuning, Warp
+from sightline.detectors.linear_machine import NEVER
 from sightline.detectors.rcnn import MARGINS, PROBABILITIES, RCNN, Steps
-from sightline.detectors.region_svms import NEVER, SvmTraining
+from sightline.detectors.region_svms import SvmTraining
 from sightline.errors import ResourceError
 from sightline.fitting import Desk, Paused
 from sightline.nets.squeezenet import SqueezeNet

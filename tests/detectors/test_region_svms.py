@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from sightline.detectors.linear_machine import NEVER
 from sightline.detectors.region_features import Book, FeatureStore, Page
-from sightline.detectors.region_svms import NEVER, SvmTraining, mean_length, train_svms
+from sightline.detectors.region_svms import SvmTraining, mean_length, train_svms
 from sightline.fitting import Desk, Paused
 from sightline.types import Targets
 

@@ -9,8 +9,8 @@ from training_world import brief
 
 from sightline import catalogue
 from sightline.data.records import Dataset
+from sightline.detectors.linear_machine import NEVER
 from sightline.detectors.rcnn import RCNN
-from sightline.detectors.region_svms import NEVER
 from sightline.images import read
 from sightline.predict import load
 from sightline.train.loop import train

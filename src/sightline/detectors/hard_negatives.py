@@ -7,7 +7,6 @@ is trained on again. This goes on until a look finds nothing new, instead of onc
 Key of shapes: N copies of an object, D numbers of a descriptor.
 """
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from sightline import boxes as bx
 from sightline.detectors.hog_pyramid import nearest_shape
+from sightline.detectors.linear_machine import linear_machine
 from sightline.detectors.window_scene import Scene, cut
 from sightline.fitting import Desk, Samples
 from sightline.ops.hog import CELL, LENGTH, hog
@@ -83,18 +83,10 @@ class Machine:
 
     def train(self, cost: float, most: int, seed: int) -> tuple[ndarray, float]:
         """Weights (D,) and bias. Of more than `most` negatives the hardest stay."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.svm import LinearSVC
-
-        rows = np.stack([*self.positives, *self.negatives.values()])
-        labels = np.arange(len(rows)) < len(self.positives)
-        machine = LinearSVC(C=cost, intercept_scaling=10.0, random_state=seed, tol=1e-3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for the next look
-            machine.fit(rows, labels)
-        weights, bias = machine.coef_[0].astype(np.float32), float(machine.intercept_[0])
+        positives, negatives = np.stack(self.positives), np.stack([*self.negatives.values()])
+        weights, bias = linear_machine(positives, negatives, cost, seed)
         if len(self.negatives) > most:
-            margins = rows[len(self.positives) :] @ weights
+            margins = negatives @ weights
             names = list(self.negatives)
             stay = np.sort(np.argsort(-margins, kind="stable")[:most])
             self.negatives = {names[i]: self.negatives[names[i]] for i in stay}

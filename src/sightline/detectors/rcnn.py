@@ -32,9 +32,10 @@ from torch import Tensor, nn
 from sightline import boxes as bx
 from sightline.detectors.box_ridge import RidgeTraining, train_ridges
 from sightline.detectors.crop_network import CropNetwork, FineTuning, Warp
+from sightline.detectors.linear_machine import NEVER
 from sightline.detectors.proposal_store import ProposalStore, Proposer, batch_regions
 from sightline.detectors.region_features import Book, FeatureStore, Page, digest
-from sightline.detectors.region_svms import NEVER, SvmTraining, train_svms
+from sightline.detectors.region_svms import SvmTraining, train_svms
 from sightline.detectors.selective_search import SelectiveSearch
 from sightline.fitting import Desk, Samples
 from sightline.matching import with_truth

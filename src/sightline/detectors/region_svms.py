@@ -8,7 +8,6 @@ margin above −1, and whenever 2,000 are new it is trained again and drops the 
 Key of shapes: R regions, K classes, D features, P positives, N negatives.
 """
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,29 +16,25 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from sightline.detectors.linear_machine import NEVER, linear_machine
 from sightline.detectors.region_features import Book, Page
 from sightline.fitting import Desk
 from sightline.progress import bar
-
-NEVER = -1e4
-"""The bias of a machine that answers for nothing."""
 
 
 @dataclass(frozen=True)
 class SvmTraining:
     """How machines are trained; the numbers are those of the paper's own code.
 
-    Features are scaled to a mean length of `length`. `cost` is the machine's C, positives count
-    `positive` times, and `bias` is the constant feature that stands for the bias. A negative has an
-    IoU below `apart`; it is hard with a margin above `hard`, easy again below `easy`. A machine is
-    trained whenever `fresh` negatives are new. All images are looked at `looks` times; the paper
-    found once enough.
+    Features are scaled to a mean length of `length`. `cost` is the machine's C, and positives count
+    `positive` times. A negative has an IoU below `apart`; it is hard with a margin above `hard`,
+    easy again below `easy`. A machine is trained whenever `fresh` negatives are new. All images are
+    looked at `looks` times; the paper found once enough.
     """
 
     length: float = 20.0
     cost: float = 1e-3
     positive: float = 2.0
-    bias: float = 10.0
     apart: float = 0.3
     hard: float = -1.0
     easy: float = -1.2
@@ -85,29 +80,14 @@ class Machine:
 
         A dropped one may come back in a further look.
         """
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.svm import LinearSVC
-
-        negatives = np.concatenate(self.negatives)
-        rows = np.concatenate([*self.positives, negatives]).astype(np.float64)
-        labels = np.arange(len(rows)) < len(rows) - len(negatives)
-        machine = LinearSVC(
-            loss="hinge",
-            C=training.cost,
-            class_weight={True: training.positive},
-            intercept_scaling=training.bias,
-            tol=1e-3,
-            max_iter=5000,
-            random_state=seed,
+        positives, negatives = np.concatenate(self.positives), np.concatenate(self.negatives)
+        weight, bias = linear_machine(
+            positives, negatives, training.cost, seed, training.positive, hinge=True
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # near enough for the next image
-            machine.fit(rows, labels)
-        weight, bias = machine.coef_[0], float(machine.intercept_[0])
-        stays = rows[len(rows) - len(negatives) :] @ weight + bias >= training.easy
+        stays = negatives.astype(np.float64) @ weight + bias >= training.easy
         self.negatives = [negatives[stays]]
         self.fresh, self.trained = 0, self.trained + 1
-        return weight.astype(np.float32), bias
+        return weight, bias
 
 
 def train_svms(

@@ -27,15 +27,13 @@ from torch import Tensor, nn
 
 from sightline.detectors.hard_negatives import Learner, Mining
 from sightline.detectors.hog_pyramid import HogPyramid
+from sightline.detectors.linear_machine import NEVER
 from sightline.fitting import Desk, Samples
 from sightline.ops.correlate import correlate
 from sightline.ops.hog import CELL, LENGTH, hog
 from sightline.preparation import Preparation
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored, Size
-
-NEVER = -1e4
-"""The bias of a machine that has seen no sample: what it says is below every threshold."""
 
 MINING = Mining()
 
