@@ -5,7 +5,7 @@ is too much background a sampler takes some of it.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +29,10 @@ def _ignore_crowds(
         matched = torch.where(matched >= 0, rows[matched.clamp(min=0)], matched)
     inside = iou_match.covered(regions, targets.boxes[targets.crowd], 0.5)
     return torch.where((matched < 0) & inside, IGNORED, matched)
+
+
+Match = Callable[[Tensor, Tensor, Targets], Tensor]
+"""Boxes (R, 4), levels (R,) and objects of one image to the object of each (R,)."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,28 @@ class Sampler:
         positive = some((matched >= 0).nonzero()[:, 0], int(self.count * self.positive))
         negative = (matched == BACKGROUND).nonzero()[:, 0]
         return torch.cat([positive, some(negative, self.count - len(positive))]).sort().values
+
+
+def sampled(
+    regions: Regions,
+    targets: Sequence[Targets],
+    pixels: Float[Tensor, "B 3 H W"],
+    match: Match,
+    sampler: Sampler,
+    salt: int,
+) -> tuple[Regions, Int[Tensor, "S"]]:
+    """The regions of a batch to learn from, and which object of its image each answers for.
+
+    `match` tells that of all regions of one image. The draw depends on its pixels and on `salt`.
+    """
+    chosen, owner = [], []
+    for index, truth in enumerate(targets):
+        own = (regions.image == index).nonzero()[:, 0]
+        matched = match(regions.boxes[own], regions.level[own], truth)
+        rows = sampler(matched, pixels[index], salt)
+        chosen.append(own[rows])
+        owner.append(matched[rows])
+    return regions[torch.cat(chosen)], torch.cat(owner)
 
 
 def with_truth(regions: Regions, targets: Sequence[Targets]) -> Regions:

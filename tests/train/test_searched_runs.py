@@ -12,6 +12,7 @@ from sightline.data.records import Dataset
 from sightline.train import loop, signals
 from sightline.train.loop import Run, train
 from sightline.train.recipes import SEARCHED, Recipe
+from sightline.train.teach import FOLDER
 
 RECIPE: Recipe = brief(
     model="fast_rcnn_mobilenet_v2",
@@ -34,7 +35,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(
     said: list[str] = []
     whole = trained(drawn, tmp_path / "whole", said)
     assert any("proposals in 8 images" in line for line in said), said
-    assert not list(tmp_path.glob("whole/work/**/*.boxes")), "the desk is still there"
+    assert not list(tmp_path.glob(f"whole/{FOLDER}/**/*.boxes")), "the desk is still there"
     original, stop = loop.Trainer._advance, signals.Stop()
     monkeypatch.setattr(loop, "Stop", lambda limit: stop)
 
@@ -46,7 +47,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(
     monkeypatch.setattr(loop.Trainer, "_advance", advance)
     half = trained(drawn, tmp_path / "pieces", said)
     assert half != whole
-    kept = {path.name for path in tmp_path.glob("pieces/work/proposals/*/*.boxes")}
+    kept = {path.name for path in tmp_path.glob(f"pieces/{FOLDER}/proposals/*/*.boxes")}
     assert len(kept) > 8, "8 to measure, and those of two steps"
     stop._paused = False
     assert trained(drawn, tmp_path / "pieces", said, resume=True) == whole

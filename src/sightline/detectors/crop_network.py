@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.detectors.losses import normaliser
-from sightline.matching import IouMatcher, Sampler
+from sightline.matching import BACKGROUND, IouMatcher, Sampler, objects_of, sampled
 from sightline.ops.region_warp import region_warp
 from sightline.types import Batch, Regions, Targets
 
@@ -106,16 +106,11 @@ class FineTuning:
     ) -> tuple[Regions, Int[Tensor, "S"]]:
         """The sampled regions of a batch, and the class of each; background is `classes`."""
         sampler = Sampler(max(1, self.count // len(targets)), self.positive)
-        chosen, wanted = [], []
-        for index, truth in enumerate(targets):
-            own = (regions.image == index).nonzero()[:, 0]
-            matched = self.matcher(regions.boxes[own], regions.level[own], truth)
-            rows = sampler(matched, pixels[index], salt)
-            owner, labels = matched[rows], truth.labels.new_full((len(rows),), classes)
-            labels[owner >= 0] = truth.labels[owner[owner >= 0]]
-            chosen.append(own[rows])
-            wanted.append(labels)
-        return regions[torch.cat(chosen)], torch.cat(wanted)
+        chosen, owner = sampled(regions, targets, pixels, self.matcher, sampler, salt)
+        rows = (owner != BACKGROUND).nonzero()[:, 0]
+        wanted = torch.full_like(owner, classes)
+        _, wanted[rows] = objects_of(targets, chosen.image[rows], owner[rows])
+        return chosen, wanted
 
     def __call__(self, logits: Float[Tensor, "S L"], wanted: Int[Tensor, "S"]) -> dict[str, Tensor]:
         """The mean over the sampled regions."""

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.detectors.losses import normaliser
-from sightline.matching import BACKGROUND, IGNORED, IouMatcher, Sampler, objects_of
+from sightline.matching import BACKGROUND, IGNORED, IouMatcher, Sampler, objects_of, sampled
 from sightline.ops.roi_align import roi_align
 from sightline.ops.roi_pool import roi_pool
 from sightline.types import Features, Regions, Size, Targets
@@ -163,14 +163,7 @@ class RegionCriterion:
 
         The draw depends on an image's pixels and on `salt`.
         """
-        chosen, owner = [], []
-        for index, truth in enumerate(targets):
-            own = (regions.image == index).nonzero()[:, 0]
-            matched = self._matched(regions.boxes[own], regions.level[own], truth)
-            rows = self.sampler(matched, pixels[index], salt)
-            chosen.append(own[rows])
-            owner.append(matched[rows])
-        return regions[torch.cat(chosen)], torch.cat(owner)
+        return sampled(regions, targets, pixels, self._matched, self.sampler, salt)
 
     def _matched(self, boxes: Tensor, level: Tensor, truth: Targets) -> Int[Tensor, "R"]:
         """The object of each region of one image; far background is ignored."""

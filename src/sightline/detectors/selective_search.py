@@ -128,11 +128,7 @@ class SelectiveSearch(nn.Module):
 
     def _pictures(self, batch: Batch) -> list[np.ndarray]:
         """The bytes of each image, without its padding."""
-        mean, std = (
-            torch.tensor(values).view(3, 1, 1)
-            for values in (self.preparation.mean, self.preparation.std)
-        )
-        pixels = ((batch.pixels.detach().cpu() * std + mean) * 255).round().clamp(0, 255).byte()
+        pixels = self.preparation.restore(batch.pixels.detach()).cpu()
         sizes = [frame.resized for frame in batch.frames]
         return [p[:, :h, :w].numpy() for p, (h, w) in zip(pixels, sizes, strict=True)]
 

@@ -68,7 +68,7 @@ class Teacher:
         self.stepper, self.recipe, self.out, self.say = stepper, recipe, out, say
         self.samples = LabelledImages(dataset, recipe.skip_bad)
 
-    def _desk(self, stop: Stop, before: float = 0.0) -> Desk:
+    def _desk(self, stop: Stop) -> Desk:
         def pause() -> None:
             if stop.asked:
                 raise Paused
@@ -76,7 +76,7 @@ class Teacher:
         began = time.perf_counter()
         alone = not has_loss(self.stepper.detector)
         budget = self.recipe.minutes * 60 if alone and self.recipe.minutes else None
-        spent = clock(budget, lambda: before + time.perf_counter() - began)
+        spent = clock(budget, lambda: time.perf_counter() - began)
         make_folder(self.out / FOLDER)
         return Desk(self.out / FOLDER, self.recipe.seed, self.say, pause, spent)
 
