@@ -1,27 +1,12 @@
 """Gradients and linear machines really learn, by the command line, with numbers."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import command
 
 pytestmark = pytest.mark.slow
-
-
-def command(verb: str, *words: object) -> dict[str, Any]:
-    """What a verb prints with --json."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sightline", verb, *map(str, words), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def trained(data: Path, run: Path, *words: object) -> dict[str, Any]:

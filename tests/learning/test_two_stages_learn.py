@@ -4,30 +4,15 @@ Boxes and masks begin with the encoder of the embedded RetinaNet, both stages an
 random; keypoints begin with both stages of the embedded Mask R-CNN.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import command
 
 pytestmark = pytest.mark.slow
 
 COCO = Path("data") / "coco"
-
-
-def command(verb: str, *words: object) -> dict[str, Any]:
-    """What a verb prints with --json."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sightline", verb, *map(str, words), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def trained(
