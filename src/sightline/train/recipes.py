@@ -175,6 +175,19 @@ SEARCHED: dict[str, Any] = {
 most (Fast R-CNN, section 2.3). A data set then has two pictures an image, each searched once.
 """
 
+PATCHES = Augmentation(
+    scale=(1.0, 1.0),
+    ratio=1.0,
+    mosaic=0.0,
+    min_visible=0.0,
+    masks=False,
+    zoom_out=0.5,
+    crop=0.86,
+)
+"""For models that learn from patches (SSD, section 2.2): the whole picture one time in seven, and
+every second one zoomed out first.
+"""
+
 
 def named(name: str) -> Recipe:
     """A recipe of the package; UsageError (`usage.unknown_recipe`) with the nearest name."""
@@ -223,7 +236,9 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     usual: dict[str, Any] = {
         "augmentation": Augmentation(masks="mask" in model, stretch=prepared.fit == "stretch")
     }
-    if prepared.fixed:
+    if catalogue.takes_patches(model):  # these show all sizes in pictures of one
+        usual["augmentation"] = replace(PATCHES, stretch=prepared.fit == "stretch")
+    if prepared.fixed or catalogue.takes_patches(model):
         usual["sizes"] = ((1.0, prepared.longer),)
     return Recipe(
         model=model,
