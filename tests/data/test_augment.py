@@ -87,20 +87,20 @@ PATCHES = replace(PLAIN, scale=(1.0, 1.0), ratio=1.0, stretch=True, min_visible=
 @pytest.mark.parametrize(
     "change", [{"zoom_out": 1.0}, {"crop": 1.0}, {"zoom_out": 1.0, "crop": 1.0, "stretch": False}]
 )
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_views_are_found_again_where_their_boxes_are(change: dict[str, float], seed: int) -> None:
     canvas, scene = drawn(replace(PATCHES, **change), seed, masks=True)
     assert scene.masks is not None and len(scene) > 0
     for box, label, mask in zip(scene.boxes, scene.labels, scene.masks, strict=True):
         ys, xs = np.nonzero(is_paint(canvas, label))
         found = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
-        np.testing.assert_allclose(box, found, atol=1)
+        np.testing.assert_allclose(box, found, atol=1.5)  # a quarter of the size blurs
         assert (mask != is_paint(canvas, label)).sum() <= 2 * (mask.sum() ** 0.5 + 4) * 4
 
 
 def test_a_picture_zoomed_out_is_all_there_and_smaller() -> None:
     shares = []
-    for seed in range(30):
+    for seed in range(20):
         canvas, scene = drawn(replace(PATCHES, zoom_out=1.0, zoom_most=3.0), seed)
         assert len(scene) == 3  # nothing is lost
         shown = (canvas != np.array(PATCHES.fill)).any(axis=2)
@@ -114,7 +114,7 @@ def test_a_picture_zoomed_out_is_all_there_and_smaller() -> None:
 def test_of_a_patch_objects_stay_whose_centre_it_holds() -> None:
     """And what is left of them is their box, however little; others go, however much is left."""
     cut, lost = 0, 0
-    for seed in range(60):
+    for seed in range(24):
         canvas, scene = drawn(replace(PATCHES, crop=1.0, flip=0.0), seed)
         for label in (0, 2, 4) if seed % 2 == 0 else (1, 3, 5):
             painted = is_paint(canvas, label)
@@ -124,7 +124,7 @@ def test_of_a_patch_objects_stay_whose_centre_it_holds() -> None:
                 lost += bool(painted.any())
                 touches = [painted[0], painted[-1], painted[:, 0], painted[:, -1]]
                 assert not painted.any() or any(edge.any() for edge in touches)
-    assert cut > 10 and lost > 10
+    assert cut > 4 and lost > 4
 
 
 def test_without_views_no_random_numbers_are_drawn() -> None:
@@ -229,8 +229,8 @@ def test_crowds_stay_while_in_sight_and_others_while_enough_is_left() -> None:
     assert Keep(0.2, 2, False)(whole, left, crowd).tolist() == [True, True, False, False]
     assert Keep(0.2, 2.5, False)(whole, left, crowd).tolist() == [False, True, False, False]
     centred = Keep(0.0, 2, False, centre=True)  # the centre is in sight of the last two
-    whole = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10]])
-    left = np.array([[6, 0, 10, 10], [6, 0, 10, 10], [4, 0, 10, 10], [5, 5, 10, 10]])
+    whole = np.array([[0.0, 0, 10, 10]] * 4)
+    left = np.array([[6.0, 0, 10, 10], [6, 0, 10, 10], [4, 0, 10, 10], [5, 5, 10, 10]])
     assert centred(whole, left, np.array([False, True, False, False])).tolist() == [
         False, True, True, True,
     ]  # fmt: skip
