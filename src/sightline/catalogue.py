@@ -39,6 +39,8 @@ MODELS: dict[str, str] = {
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
+    "ssd300_vgg16": "sightline.detectors.ssd:ssd300_vgg16",
+    "ssd_mobilenet_v2": "sightline.detectors.ssd:ssd_mobilenet_v2",
     "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
@@ -50,6 +52,7 @@ ALIASES: dict[str, str] = {
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
     "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
+    "ssd": "ssd_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
@@ -62,6 +65,7 @@ PUBLISHED: dict[str, str] = {
     "keypointrcnn_resnet50_fpn_coco": "keypoint_rcnn_resnet50_fpn",
     "maskrcnn_resnet50_fpn_coco": "mask_rcnn_resnet50_fpn",
     "retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn",
+    "ssd300_vgg16_coco": "ssd300_vgg16",
 }
 """Weights that others published, fetched when they are named → the model they are for."""
 
