@@ -37,6 +37,9 @@ MODELS: dict[str, str] = {
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
     "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
+    "yolo_v1_darknet": "sightline.detectors.yolo_v1:yolo_v1_darknet",
+    "yolo_v1_fast": "sightline.detectors.yolo_v1:yolo_v1_fast",
+    "yolo_v1_mobilenet_v2": "sightline.detectors.yolo_v1:yolo_v1_mobilenet_v2",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -48,6 +51,7 @@ ALIASES: dict[str, str] = {
     "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
+    "yolo_v1": "yolo_v1_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
 
