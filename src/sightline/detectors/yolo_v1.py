@@ -13,10 +13,9 @@ responsible (the authors' code; the paper is silent). Confidence and class proba
 0 … 1 before they are multiplied: of linear outputs two negative ones would make a good score.
 Losses are means over the images of a batch. Pretraining on ImageNet is left to `--start`.
 
-`yolo_v1_mobilenet_v2` has convolutions instead of the two fully connected layers, which are 218 of
-the 271 million weights: from a few hundred images these learn each cell by itself, from the few
-objects that were ever in it, while a convolution learns all cells from all objects. Its field of
-view (of MobileNetV2 491 pixels at C5, and 32 · 5 more here) is the whole image all the same.
+`yolo_v1_mobilenet_v2` has convolutions instead of the fully connected layers, which hold 212 of the
+paper's 271 million weights: of a few hundred images these learn each cell by itself, from the few
+objects that were ever in it; a convolution learns all cells from all objects.
 
 Key of shapes: I images, S rows and columns of cells, B boxes a cell, K classes, O = 5 B + K
 outputs a cell, R = I · S · S · B regions, N objects, P of them with a cell of their own.
@@ -33,17 +32,10 @@ from torch.nn import functional as F
 from sightline import boxes as bx
 from sightline.detectors.losses import normaliser
 from sightline.matching import BACKGROUND, IGNORED, objects_of
+from sightline.nets import yolo_v1 as nets
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import OneMap
-from sightline.nets.yolo_v1 import (
-    DARKNET,
-    FAST,
-    CellConvolutions,
-    Convolutions,
-    FullyConnected,
-    Stage,
-    start_from,
-)
+from sightline.nets.yolo_v1 import CellConvolutions, Convolutions, FullyConnected, Stage
 from sightline.preparation import Preparation
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets
@@ -227,7 +219,7 @@ class YoloV1(nn.Module):
         first = torch.tensor([0.5, 0.5, 0.0, 0.0, 0.1]).repeat(grid.boxes, 1)
         first[:, 2:4] = sizes[:, None]
         equal = torch.full((len(self.classes),), 1 / len(self.classes))
-        start_from(head.output, torch.cat([first.flatten(), equal]))
+        nets.start_from(head.output, torch.cat([first.flatten(), equal]))
 
     def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
         """Resize to the square and normalise images of one size."""
@@ -282,23 +274,23 @@ def paper(
     outputs = 5 * grid.boxes + len(classes)
     mapped = size // backbone.strides[-1]
     head = FullyConnected(backbone.channels[-1], mapped, grid.side, outputs, hidden)
-    preparation = Preparation(shorter=None, longer=size, divisor=size)
+    preparation = Preparation(shorter=None, longer=size, fit="stretch", fixed=True)
     return YoloV1(classes, OneMap(backbone), head, grid, GridCriterion(), preparation)
 
 
 def yolo_v1_darknet(classes: Sequence[str]) -> YoloV1:
     """The paper's: 24 convolutions, 2 fully connected layers, 7 × 7 cells, 2 boxes, 448 pixels."""
-    return paper(classes, DARKNET, (4096,), Grid(), 448)
+    return paper(classes, nets.DARKNET, (4096,), Grid(), 448)
 
 
 def yolo_v1_fast(classes: Sequence[str]) -> YoloV1:
     """Fast YOLO: 9 convolutions, all else the same."""
-    return paper(classes, FAST, (256, 4096), Grid(), 448)
+    return paper(classes, nets.FAST, (256, 4096), Grid(), 448)
 
 
 def yolo_v1_mobilenet_v2(classes: Sequence[str]) -> YoloV1:
     """The light one, for CPUs: MobileNetV2, convolutions over 7 × 7 cells, 2 boxes, 448 pixels."""
     backbone, grid = MobileNetV2(), Grid()
     head = CellConvolutions(backbone.channels[-1], grid.side, 5 * grid.boxes + len(classes))
-    preparation = Preparation(shorter=None, longer=448, divisor=448)
+    preparation = Preparation(shorter=None, longer=448, fit="stretch")
     return YoloV1(classes, OneMap(backbone), head, grid, GridCriterion(), preparation)
