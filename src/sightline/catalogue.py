@@ -42,6 +42,9 @@ MODELS: dict[str, str] = {
     "ssd300_vgg16": "sightline.detectors.ssd:ssd300_vgg16",
     "ssd_mobilenet_v2": "sightline.detectors.ssd:ssd_mobilenet_v2",
     "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
+    "yolo_v1_darknet": "sightline.detectors.yolo_v1:yolo_v1_darknet",
+    "yolo_v1_fast": "sightline.detectors.yolo_v1:yolo_v1_fast",
+    "yolo_v1_mobilenet_v2": "sightline.detectors.yolo_v1:yolo_v1_mobilenet_v2",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -54,6 +57,7 @@ ALIASES: dict[str, str] = {
     "retinanet": "retinanet_mobilenet_v2",
     "ssd": "ssd_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
+    "yolo_v1": "yolo_v1_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
 
