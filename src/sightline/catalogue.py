@@ -37,6 +37,12 @@ MODELS: dict[str, str] = {
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
     "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
+    "yolo_v2_darknet19": "sightline.detectors.yolo_v2:yolo_v2_darknet19",
+    "yolo_v2_mobilenet_v2": "sightline.detectors.yolo_v2:yolo_v2_mobilenet_v2",
+    "yolo_v2_tiny": "sightline.detectors.yolo_v2:yolo_v2_tiny",
+    "yolo_v3_darknet53": "sightline.detectors.yolo_v3:yolo_v3_darknet53",
+    "yolo_v3_mobilenet_v2": "sightline.detectors.yolo_v3:yolo_v3_mobilenet_v2",
+    "yolo_v3_tiny": "sightline.detectors.yolo_v3:yolo_v3_tiny",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -48,6 +54,8 @@ ALIASES: dict[str, str] = {
     "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
+    "yolo_v2": "yolo_v2_mobilenet_v2",
+    "yolo_v3": "yolo_v3_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
 
