@@ -172,8 +172,14 @@ Pyramid = Literal["fpn", "image", "single", "hierarchy"]
 
 Loss = Literal[
     "quality",
-    *("focal_0", "focal_0.5", "focal_1", "focal_2", "focal_5"),
-    *("cross_entropy", "ohem", "ohem_1_3"),
+    "focal_0",
+    "focal_0.5",
+    "focal_1",
+    "focal_2",
+    "focal_5",
+    "cross_entropy",
+    "ohem",
+    "ohem_1_3",
 ]
 """How classes are learnt: focal_γ with the α that suits it, cross-entropy without α, OHEM."""
 

@@ -125,7 +125,8 @@ class ImagePyramid(nn.Module):
     def __init__(self, backbone: nn.Module, channels: int, scales: Sequence[float]) -> None:
         super().__init__()
         self.backbone, self.scales = backbone, tuple(scales)
-        self.lateral = nn.Conv2d(backbone.channels[-1], channels, 1)  # type: ignore[index]
+        own: tuple[int, ...] = backbone.channels  # type: ignore[assignment]
+        self.lateral = nn.Conv2d(own[-1], channels, 1)
         nn.init.kaiming_uniform_(self.lateral.weight, a=1)
         assert self.lateral.bias is not None
         nn.init.zeros_(self.lateral.bias)
@@ -133,8 +134,8 @@ class ImagePyramid(nn.Module):
     @property
     def strides(self) -> tuple[int, ...]:
         """Pixels of the image as it is given, a cell of every level."""
-        last: int = self.backbone.strides[-1]  # type: ignore[index]
-        return tuple(round(last / scale) for scale in self.scales)
+        own: tuple[int, ...] = self.backbone.strides  # type: ignore[assignment]
+        return tuple(round(own[-1] / scale) for scale in self.scales)
 
     def resized(self, pixels: Float[Tensor, "B 3 H W"], scale: float) -> Float[Tensor, "B 3 h w"]:
         """The image at one scale, no side below a pixel."""
