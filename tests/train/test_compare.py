@@ -63,23 +63,32 @@ def test_what_was_stopped_goes_on(
     run, said = variant("single", steps=2), list[str]()
     usual = compare.Run
     monkeypatch.setattr(compare, "Run", lambda say: usual(say=say, stop_after=1e-9))
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        compare.trained(run, dataset, tmp_path, said.append)
-    monkeypatch.setattr(compare, "Run", usual)
+    assert compare.trained(run, dataset, tmp_path, said.append).stem == "last"
     assert not (tmp_path / "single" / "best.json").exists()
+    monkeypatch.setattr(compare, "Run", usual)
     path = compare.trained(run, dataset, tmp_path, said.append)
     assert any("resuming" in line for line in said)
     assert checkpoint.manifest(path)["training"]["step"] == 2
 
 
-def test_all_are_measured_alike(world: tuple[Dataset, Path, dict[str, Path]]) -> None:
+def test_a_fresh_process_tells_its_peak(world: tuple[Dataset, Path, dict[str, Path]]) -> None:
+    dataset, _, paths = world
+    peak = compare.peak_memory(paths["single"], dataset[0].path)
+    assert peak is None or 100e6 < peak < 4e9
+
+
+def test_all_are_measured_alike(
+    world: tuple[Dataset, Path, dict[str, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset, out, paths = world
+    held = {paths["hierarchy"]: 3, paths["single"]: 2}
+    monkeypatch.setattr(compare, "peak_memory", lambda path, image: held[path])
     rows = compare.measure(paths, dataset, looks=2)
     assert list(rows) == ["hierarchy", "single"]
     for row in rows.values():
         assert row.milliseconds > 0
         assert 0 <= (row.figures["AP"] or 0) <= 1 and "AP_small" in row.figures
-        assert row.memory is None or row.memory > 50e6
+    assert [row.memory for row in rows.values()] == [3, 2]
     # the hierarchy has two lateral convolutions and P6, P7 more, the single map wider outputs
     extra = 96 * (32 + 96 + 2) + 2 * (96 * 96 * 9 + 96)
     wider = 4 * (2 + 4) * (96 * 9 + 1)
