@@ -1,6 +1,7 @@
 """What the comparisons of switches share: the arguments, the recipe, the table."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,11 @@ def recipe(given: argparse.Namespace, switch: str, choice: str) -> Recipe:
     )
 
 
+def say(line: str) -> None:
+    """What happens on the way: not part of what is printed."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def compare(given: argparse.Namespace, switch: str, choices: Sequence[str]) -> str:
     """Train and measure one variant a choice; the table as Markdown, and in --out as JSON too."""
     keep_freed_memory()
@@ -65,7 +71,7 @@ def compare(given: argparse.Namespace, switch: str, choices: Sequence[str]) -> s
     paths = {}
     for choice in choices:
         variant = Variant(choice, recipe(given, switch, choice))
-        paths[choice] = trained(variant, learn, given.out, print)
+        paths[choice] = trained(variant, learn, given.out, say)
     rows = measure(paths, test, given.looks)
     text = table(rows, switch, FIGURES)
     about = {"data": learn.name, "images": [len(learn), len(test)]}

@@ -47,8 +47,10 @@ def test_a_checkpoint_remembers_its_switches(
     manifest = {"model": name, "classes": list(CLASSES)}
     checkpoint.write(tmp_path / "usual", usual.state_dict(), manifest)
     twin: Any = catalogue.build(name, CLASSES, None, {key: choice})
-    own = twin.state_dict()  # a switch may change layers: what is left has the usual weights
-    twin.load_state_dict({k: v for k, v in usual.state_dict().items() if k in own}, strict=False)
+    shapes = {k: v.shape for k, v in twin.state_dict().items()}
+    # a switch may change layers: what is left has the usual weights
+    left = {k: v for k, v in usual.state_dict().items() if shapes.get(k) == v.shape}
+    twin.load_state_dict(left, strict=False)
     other = {**manifest, "options": {key: choice}}
     checkpoint.write(tmp_path / "other", twin.state_dict(), other)
     image = torch.randint(0, 256, (3, 90, 130), dtype=torch.uint8)
