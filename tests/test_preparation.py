@@ -145,3 +145,48 @@ def test_resampled_pixels_come_back_as_the_nearest_bytes():
     assert ((back[:, :height, :width].float() - plain).abs() <= 0.5 + 1e-3).all()
     assert (back[:, height:] == torch.tensor(preparation.padding).view(3, 1, 1)).all()
     assert preparation.padding == (124, 116, 104)
+
+
+@pytest.mark.parametrize("size", [(40, 100), (100, 40), (64, 64), (1, 300), (33, 65)])
+def test_a_letterbox_holds_the_image_in_its_middle(size):
+    image = noise(*size)
+    preparation = Preparation(None, 64, mean=(0, 0, 0), std=(1, 1, 1), fit="letterbox", fill=0.5)
+    batch = preparation([image])
+    (frame,) = batch.frames
+    (top, left), (height, width) = frame.offset, frame.resized
+    assert batch.size == (64, 64) and max(height, width) == 64
+    assert abs(64 - height - 2 * top) <= 1 and abs(64 - width - 2 * left) <= 1
+    inside = batch.pixels[0, :, top : top + height, left : left + width]
+    wanted = F.interpolate(image[None].float(), (height, width), mode="bilinear")[0] / 255
+    torch.testing.assert_close(inside, wanted, atol=1e-5, rtol=1e-5)
+    outside = torch.ones(64, 64, dtype=torch.bool)
+    outside[top : top + height, left : left + width] = False
+    assert (batch.pixels[0][:, outside] == 0.5).all()
+    whole = torch.tensor([[0.0, 0.0, size[1], size[0]]])
+    wanted = torch.tensor([[left, top, left + width, top + height]]).float()
+    torch.testing.assert_close(frame.to_prepared(whole), wanted)
+    torch.testing.assert_close(frame.to_original(wanted), whole)
+
+
+def test_stretched_images_fill_their_square():
+    image = noise(40, 100)
+    batch = Preparation(shorter=None, longer=60, fit="stretch", fixed=True)([image])
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    wanted = F.interpolate(image[None].float(), (60, 60), mode="bilinear")[0] / 255
+    torch.testing.assert_close(batch.pixels[0], (wanted - mean) / std, atol=1e-5, rtol=1e-5)
+    box = batch.frames[0].to_original(torch.tensor([[0.0, 0.0, 30.0, 30.0]]))
+    torch.testing.assert_close(box, torch.tensor([[0.0, 0.0, 50.0, 20.0]]))
+
+
+def test_the_colour_of_padding():
+    assert Preparation().padding == (124, 116, 104)
+    grey = Preparation(None, 64, mean=(0, 0, 0), std=(1, 1, 1), fit="letterbox", fill=0.4)
+    assert grey.padding == (102, 102, 102)
+    batch = grey([noise(20, 64)])
+    assert (grey.restore(batch.pixels)[0, :, 0] == 102).all()
+
+
+@pytest.mark.parametrize("wrong", [{"fit": "stretch"}, {"fixed": True, "shorter": None}])
+def test_preparations_that_contradict_themselves(wrong):
+    with pytest.raises(ValueError, match=r"square|fixed"):
+        Preparation(**wrong)

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import cast, get_args, get_type_hints
 
+import torch
+
 from sightline.errors import UsageError
 from sightline.pipeline import Detector
+from sightline.preparation import Preparation
 from sightline.skeletons import Skeleton
 
 Builder = Callable[..., Detector]
@@ -101,6 +104,12 @@ def is_fitted(name: str) -> bool:
 def searches(name: str) -> bool:
     """Whether a model's regions come from a search of the pixels, outside of its network."""
     return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
+
+
+def preparation_of(name: str) -> Preparation:
+    """How a model prepares images before anything is changed, told without making its weights."""
+    with torch.device("meta"):
+        return cast(Preparation, build(name, ("object",)).preparation)  # type: ignore[attr-defined]
 
 
 def options_of(name: str) -> dict[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy
 import torch
@@ -20,9 +21,13 @@ class Preparation:
     """Scale an image until its shorter side is `shorter`, or its longer side `longer` if sooner.
 
     `shorter=None` leaves only the bound on the longer side; `enlarge=False` leaves images that are
-    smaller as they are. The result is padded at the right and
-    the bottom to multiples of `divisor`, with the mean colour (0 after normalisation). Bilinear,
-    without antialiasing, as torchvision's `GeneralizedRCNNTransform`.
+    smaller as they are. The result is padded at the right and the bottom to multiples of `divisor`
+    (`fit` "own"), or on all sides to a square of `longer`, the image in its middle ("letterbox").
+    Padding is `fill` after normalisation: 0 is the mean colour. With "stretch" the image becomes
+    that square, whatever its own shape. `fixed` says that the network takes images of that size
+    alone. Bilinear, without antialiasing, as torchvision's `GeneralizedRCNNTransform`.
+
+    Raises ValueError for a square with a `shorter` side of its own, and for `fixed` without one.
     """
 
     shorter: int | None = 800
@@ -31,13 +36,29 @@ class Preparation:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     enlarge: bool = True
+    fit: Literal["own", "letterbox", "stretch"] = "own"
+    fill: float = 0.0
+    fixed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fit != "own" and self.shorter is not None:
+            raise ValueError(f"a square has one side: shorter={self.shorter} with fit={self.fit!r}")
+        if self.fixed and self.fit == "own":
+            raise ValueError("images of their own shape have no fixed size")
 
     def resized(self, size: Size) -> Size:
         """The size that an image of `size` gets before padding; no side falls below 1.
 
-        In single precision, multiplied by a reciprocal (which is how PyTorch divides a number by a
-        tensor) and rounded down, because the published networks were run so.
+        Where it keeps its own shape, in single precision, multiplied by a reciprocal (which is how
+        PyTorch divides a number by a tensor) and rounded down, because the published networks were
+        run so.
         """
+        if self.fit == "stretch":
+            return self.longer, self.longer
+        if self.fit == "letterbox":  # in whole numbers, as Darknet
+            most = max(size)
+            side = self.longer if self.enlarge else min(self.longer, most)
+            return max(1, size[0] * side // most), max(1, size[1] * side // most)
         reciprocals = numpy.float32(1) / numpy.array(size, numpy.float32)
         scale = numpy.float32(self.longer) * reciprocals.min()
         if self.shorter is not None:
@@ -48,9 +69,17 @@ class Preparation:
         return height, width
 
     def padded(self, size: Size) -> Size:
-        """`size` rounded up to multiples of `divisor`."""
+        """`size` rounded up to multiples of `divisor`, or the square."""
+        if self.fit != "own":
+            return self.longer, self.longer
         height, width = (-(-side // self.divisor) * self.divisor for side in size)
         return height, width
+
+    def placed(self, resized: Size) -> tuple[int, int]:
+        """The (top, left) corner of an image of size `resized` within its padding."""
+        if self.fit == "own":
+            return 0, 0
+        return (self.longer - resized[0]) // 2, (self.longer - resized[1]) // 2
 
     def normalise(self, pixels: UInt8[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
         """0–255 bytes as the network wants them: (x / 255 − mean) / std."""
@@ -66,8 +95,11 @@ class Preparation:
 
     @property
     def padding(self) -> tuple[int, int, int]:
-        """The colour of padding, as bytes: the mean."""
-        red, green, blue = (round(255 * value) for value in self.mean)
+        """The colour of padding, as bytes: the mean where `fill` is 0."""
+        red, green, blue = (
+            min(255, max(0, round(255 * (mean + self.fill * std))))
+            for mean, std in zip(self.mean, self.std, strict=True)
+        )
         return red, green, blue
 
     def _colours(self, device: torch.device) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
@@ -93,10 +125,13 @@ class Preparation:
         if len(sizes) > 1:
             raise ValueError(f"images of one batch must get one prepared size, not {sizes}")
         (height, width), frames = sizes.pop(), []
-        pixels = torch.empty(len(images), 3, height, width, device=images[0].device)
+        shape = (len(images), 3, height, width)
+        pixels = torch.full(shape, self.fill, device=images[0].device)
         gain, bias = self._colours(pixels.device)
         for row, (image, size) in enumerate(zip(images, originals, strict=True)):
             resized = self.resized(size)
-            resample(image, pixels[row], resized, gain, bias)
-            frames.append(Frame(original=size, resized=resized))
+            top, left = self.placed(resized)
+            inside = pixels[row, :, top : top + resized[0], left : left + resized[1]]
+            resample(image, inside, resized, gain, bias)
+            frames.append(Frame(original=size, resized=resized, offset=(top, left)))
         return Batch(pixels, tuple(frames))

@@ -70,6 +70,17 @@ def test_single_pictures_are_found_again_where_their_boxes_are(seed: int) -> Non
         np.testing.assert_allclose(box, found, atol=1)
 
 
+def test_stretched_pictures_fill_the_square_and_their_boxes_with_them() -> None:
+    plain = replace(Augmentation.none(), stretch=True)
+    canvas, scene = drawn(plain, 0)
+    assert not (canvas == np.array(plain.fill)).all(axis=2).any()
+    x, y = SIZE / 380, SIZE / 310
+    np.testing.assert_allclose(scene.boxes, BOXES[[0, 2, 4]] * [x, y, x, y], atol=1e-4)
+    for box, label in zip(scene.boxes, scene.labels, strict=True):
+        ys, xs = np.nonzero(is_paint(canvas, label))
+        np.testing.assert_allclose(box, [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], atol=1)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_mosaics_have_their_colours_under_the_boxes_and_not_beside_them(seed: int) -> None:
     canvas, scene = drawn(replace(PLAIN, mosaic=1.0), seed)

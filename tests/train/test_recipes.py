@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_world import brief, draw_dataset
+from training_world import Tiny, brief, draw_dataset
 
 from sightline import catalogue, checkpoint
 from sightline.data.augment import Augmentation
 from sightline.errors import UsageError
+from sightline.preparation import Preparation
+from sightline.train.loop import train
 from sightline.train.recipes import RECIPES, Recipe, default_for, named
 from sightline.train.settings import changed, from_json
 
@@ -27,7 +29,7 @@ from sightline.train.settings import changed, from_json
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"ema": 1.0}, "ema"),
         ({"sizes": ((0.5, 64),)}, "sum to 1"),
-        ({"sizes": ((1.0, 100),)}, "multiples of 32"),
+        ({"sizes": ((1.0, 16),)}, "32 pixels at least"),
         ({"sizes": ((1.0,),)}, "pairs of a share"),
         ({"sizes": 320}, "pairs of a share"),
         ({"sizes": ((math.nan, 320),)}, "pairs of a share"),
@@ -103,6 +105,45 @@ def test_small_data_get_more_epochs(tmp_path: Path) -> None:
     assert default_for("retinanet", dataset).epochs == 100
     many = dataclasses.replace(dataset, examples=dataset.examples * 1000)
     assert default_for("retinanet", many).epochs == 6
+
+
+def test_networks_of_one_size_are_shown_that_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    square = Preparation(None, 300, fit="stretch", fixed=True)
+    monkeypatch.setattr(catalogue, "preparation_of", lambda name: square)
+    recipe = default_for("retinanet", draw_dataset(tmp_path, 8))
+    assert recipe.sizes == ((1.0, 300),) and recipe.augmentation.stretch
+
+
+@pytest.mark.parametrize(
+    ("preparation", "change", "message"),
+    [
+        (Preparation(None, 64), {"sizes": ((1.0, 72),)}, "multiples of 32"),
+        (Preparation(None, 72, fit="stretch", fixed=True), {}, "72 pixels alone"),
+        (
+            Preparation(None, 72, fit="letterbox", fixed=True),
+            {"sizes": ((1.0, 72),), "size_jitter": 0.1},
+            "72 pixels alone",
+        ),
+    ],
+)
+def test_sizes_that_a_network_does_not_take(
+    tmp_path: Path, preparation: Preparation, change: dict[str, object], message: str
+) -> None:
+    detector = Tiny()
+    detector.preparation = preparation
+    with pytest.raises(UsageError, match=message) as caught:
+        train(detector, draw_dataset(tmp_path / "data", 2), brief(**change), tmp_path / "run")
+    assert caught.value.code == "train.recipe" and not (tmp_path / "run").exists()
+
+
+def test_a_size_that_is_no_multiple_of_32(tmp_path: Path) -> None:
+    detector = Tiny()
+    detector.preparation = Preparation(None, 72, fit="stretch", fixed=True)
+    recipe = brief(steps=2, sizes=((1.0, 72),))
+    train(detector, draw_dataset(tmp_path / "data", 4), recipe, tmp_path / "run")
+    assert (tmp_path / "run" / "last.safetensors").exists()
 
 
 def test_what_finds_nothing_yet_learns_faster(tmp_path: Path) -> None:

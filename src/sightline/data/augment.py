@@ -33,7 +33,8 @@ Window = tuple[int, int, int, int]
 class Augmentation:
     """Chances (0 … 1) and ranges of everything that may happen to a training picture.
 
-    `flip` mirrors. `scale` is relative to fitting the longer side into the square; above 1 crops.
+    `flip` mirrors. `scale` is relative to fitting the longer side into the square, or with
+    `stretch` to filling the square, whatever the picture's own shape; above 1 crops.
     `ratio` stretches by up to that factor. `translate` is the share of the free room (or of the
     overhang) that the position may use; 0 keeps the top left corner. `brightness`, `contrast` and
     `saturation` change by up to that share, `hue` by up to that part of a turn. `mosaic` draws four
@@ -60,6 +61,7 @@ class Augmentation:
     min_size: float = 2.0
     fill: tuple[int, int, int] = (124, 116, 104)
     masks: bool = True
+    stretch: bool = False
 
     def __post_init__(self) -> None:
         for name in ("flip", "translate", "mosaic", "mixup", "copy_paste", "min_visible"):
@@ -135,10 +137,11 @@ def _log_uniform(rng: Generator, low: float, high: float) -> float:
 def _scaled(
     picture: Picture, side: int, limits: tuple[float, float], rng: Generator, a: Augmentation
 ) -> tuple[float, float]:
-    """Random (x, y) scales, relative to fitting the longer side into `side`."""
-    scale = side / max(picture.size) * _log_uniform(rng, *limits)
-    stretch = _log_uniform(rng, 1 / a.ratio, a.ratio) ** 0.5
-    return scale * stretch, scale / stretch
+    """Random (x, y) scales, relative to fitting the longer side into `side`, or to filling it."""
+    height, width = picture.size if a.stretch else (max(picture.size),) * 2
+    scale = _log_uniform(rng, *limits)
+    ratio = _log_uniform(rng, 1 / a.ratio, a.ratio) ** 0.5
+    return side / width * scale * ratio, side / height * scale / ratio
 
 
 def _placement(

@@ -39,7 +39,8 @@ def fitted(detector: Any, dataset: Dataset, recipe: Recipe, say: Say) -> Recipe:
     """
     largest = 1 << (max(1, min(LARGEST, len(dataset))).bit_length() - 1)
     side = max(pixels for _, pixels in recipe.sizes)
-    side = int(side * (1 + recipe.size_jitter) / 32 + 0.5) * 32
+    if recipe.size_jitter:
+        side = int(side * (1 + recipe.size_jitter) / 32 + 0.5) * 32
     alone = dataclasses.replace(recipe, batch=1)
     with processes.alone(), trial(detector, dataset, alone) as stepper:
         # what is made once (libraries, moments of the optimizer) is no cost of an image

@@ -47,6 +47,7 @@ def train(
         run = replace(run, say=lambda line: None)
     resume = resume or processes.restarts() > 0
     teach.check(detector, recipe)
+    setup.check_sizes(detector, recipe)
     validation = setup.check_data(detector, dataset, validation, run.say)
     cuda = setup.device_of(recipe).type == "cuda"
     with processes.together(cuda, run.worker_timeout), ExitStack() as held:

@@ -25,7 +25,8 @@ class Recipe:
     to `clip_norm` (0: not). `final` is the share of the learning rate left at the end.
     Weights: `ema` is the decay of their average (0: none); `freeze` stages of the backbone are not
     trained (0: all are); `frozen_norms` fixes every batch norm.
-    Images: `sizes` are (share of the budget, pixels) in turn; `size_jitter` draws around them;
+    Images: `sizes` are (share of the budget, pixels) in turn, multiples of 32 or what the model
+    alone takes; `size_jitter` draws around them;
     `calm` is the last share of the budget without mosaic and mixup; `balance` is the frequency
     below which classes are repeated (0: not); `skip_bad` is the share of files that may turn out
     unreadable and are left out.
@@ -106,8 +107,8 @@ class Recipe:
             ),
             (abs(shares - 1) > 1e-6, f"the shares of sizes must sum to 1, not {shares:g}"),
             (
-                any(pixels < 32 or pixels % 32 for _, pixels in self.sizes),
-                "sizes must be multiples of 32 pixels",
+                any(pixels < 32 for _, pixels in self.sizes),
+                "sizes must be 32 pixels at least",
             ),
         ]
 
@@ -209,7 +210,8 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     """A recipe for a user's own data: fine-tune what is there, in more epochs where images are few.
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
-    half the rate of what has heads that begin at random. What does not learn step by step gets
+    half the rate of what has heads that begin at random. Networks of one size get that size, those
+    that see images stretched are shown such. What does not learn step by step gets
     an hour at most; what is fitted after its steps, and looks at each region by itself, about 400
     images.
     """
@@ -217,7 +219,12 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
         return Recipe(model=model, start=start, minutes=60.0)
     images, least = (400, 1.0) if catalogue.is_fitted(model) else (16000, 6.0)
     epochs = min(100.0, max(least, images / max(1, len(dataset))))
-    usual: dict[str, Any] = {"augmentation": Augmentation(masks="mask" in model)}
+    prepared = catalogue.preparation_of(model)
+    usual: dict[str, Any] = {
+        "augmentation": Augmentation(masks="mask" in model, stretch=prepared.fit == "stretch")
+    }
+    if prepared.fixed:
+        usual["sizes"] = ((1.0, prepared.longer),)
     return Recipe(
         model=model,
         start=start,

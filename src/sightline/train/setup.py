@@ -128,6 +128,22 @@ def check_folder(out: Path, detector: nn.Module) -> None:
         )
 
 
+def check_sizes(detector: Any, recipe: Recipe) -> None:
+    """UsageError (`train.recipe`) for sizes of training pictures that the network cannot take."""
+    preparation: Preparation | None = getattr(detector, "preparation", None)
+    sizes = [pixels for _, pixels in recipe.sizes]
+    if preparation is not None and preparation.fixed:
+        only = preparation.longer
+        wrong = any(pixels != only for pixels in sizes) or recipe.size_jitter > 0
+        rule = f"{recipe.model} takes pictures of {only} pixels alone"
+        hint = f"sizes=((1.0, {only}),) and size_jitter=0"
+    else:
+        wrong = any(pixels % 32 for pixels in sizes)
+        rule, hint = "sizes must be multiples of 32 pixels", "such as sizes=((1.0, 416),)"
+    if wrong:
+        raise UsageError(f"{rule}, not {sizes}", code="train.recipe", hint=hint)
+
+
 def claim(out: Path, resume: bool) -> None:
     """Refuse to write over another run (`train.exists`) unless it is to be resumed.
 

@@ -18,15 +18,16 @@ from sightline.train.weighting import class_weights, weigh
 def trial(detector: Any, dataset: Dataset, recipe: Recipe) -> Iterator[Stepper]:
     """A stepper on a copy of `detector`, on the recipe's device, set up as a run would be.
 
-    Raises DatasetError for data that a run would refuse, UsageError (`train.no_steps`) for a
-    detector that has no steps to try. Weights of `detector`, random generators and threads are as
-    before afterwards, to the bit.
+    Raises DatasetError and UsageError for data and sizes that a run would refuse, and UsageError
+    (`train.no_steps`) for a detector that has no steps to try. Weights of `detector`, random
+    generators and threads are as before afterwards, to the bit.
     """
     if not has_loss(detector):
         raise UsageError(
             f"{recipe.model} does not learn step by step: there is no step to try",
             code="train.no_steps",
         )
+    setup.check_sizes(detector, recipe)
     setup.check_data(detector, dataset, None, lambda line: None)
     tensors, facts = state.pack_random()
     try:
