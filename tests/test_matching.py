@@ -157,3 +157,18 @@ def test_each_region_gets_the_object_of_its_own_image() -> None:
     boxes, labels = objects_of(truths, torch.tensor([2, 0, 0]), torch.tensor([0, 1, 0]))
     assert labels.tolist() == [6, 5, 4]
     assert boxes.tolist() == [[2, 2, 9, 9], [1, 1, 5, 6], [0, 0, 2, 3]]
+
+
+def test_atss_takes_all_anchors_of_the_nearest_cells() -> None:
+    """Two sizes in each cell of one map are matched as the same sizes of two maps with its cells:
+    which cells are candidates does not depend on how their anchors are told.
+    """
+    both = AnchorGrid(sizes=((40.0, 80.0),), ratios=(1.0,), strides=(16,))
+    apart = AnchorGrid(sizes=((40.0,), (80.0,)), ratios=(1.0,), strides=(16, 16))
+    goal = targets([30, 21, 72, 66], [40, 9, 125, 90])
+    regions, level = both.boxes([(6, 8)], (96, 128))
+    found = AtssMatcher(per_cell=2)(regions, level, goal)
+    one, two = AtssMatcher()(*apart.boxes([(6, 8), (6, 8)], (96, 128)), goal).view(2, -1)
+    assert torch.equal(found.view(-1, 2), torch.stack([one, two], dim=1))
+    assert {0, 1} <= set(found.tolist())
+    assert not torch.equal(AtssMatcher()(regions, level, goal), found)

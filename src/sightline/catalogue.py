@@ -42,6 +42,15 @@ MODELS: dict[str, str] = {
     "ssd300_vgg16": "sightline.detectors.ssd:ssd300_vgg16",
     "ssd_mobilenet_v2": "sightline.detectors.ssd:ssd_mobilenet_v2",
     "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
+    "yolo_v1_darknet": "sightline.detectors.yolo_v1:yolo_v1_darknet",
+    "yolo_v1_fast": "sightline.detectors.yolo_v1:yolo_v1_fast",
+    "yolo_v1_mobilenet_v2": "sightline.detectors.yolo_v1:yolo_v1_mobilenet_v2",
+    "yolo_v2_darknet19": "sightline.detectors.yolo_v2:yolo_v2_darknet19",
+    "yolo_v2_mobilenet_v2": "sightline.detectors.yolo_v2:yolo_v2_mobilenet_v2",
+    "yolo_v2_tiny": "sightline.detectors.yolo_v2:yolo_v2_tiny",
+    "yolo_v3_darknet53": "sightline.detectors.yolo_v3:yolo_v3_darknet53",
+    "yolo_v3_mobilenet_v2": "sightline.detectors.yolo_v3:yolo_v3_mobilenet_v2",
+    "yolo_v3_tiny": "sightline.detectors.yolo_v3:yolo_v3_tiny",
 }
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
@@ -54,6 +63,9 @@ ALIASES: dict[str, str] = {
     "retinanet": "retinanet_mobilenet_v2",
     "ssd": "ssd_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
+    "yolo_v1": "yolo_v1_mobilenet_v2",
+    "yolo_v2": "yolo_v2_mobilenet_v2",
+    "yolo_v3": "yolo_v3_mobilenet_v2",
 }
 """Short names: a method's own name stands for its light model."""
 

@@ -66,17 +66,21 @@ class AtssMatcher:
 
     Of every level the `nearest` anchors to the object's centre are candidates; those whose IoU
     reaches the candidates' mean + standard deviation, and whose centre lies in the object, answer
-    for it. An object that nobody answers for (smaller than a cell) gets its best candidate.
+    for it. An object that nobody answers for (smaller than a cell) gets its best candidate. Where a
+    cell has several anchors (`per_cell`), the candidates are all those of the `nearest` cells.
     """
 
     nearest: int = 9
+    per_cell: int = 1
 
     def _candidates(self, distance: Tensor, level: Tensor) -> Tensor:
         """(k, N) rows of the anchors nearest to each object, of every level."""
         parts, start = [], 0
         for count in torch.bincount(level).tolist():
-            near = distance[start : start + count].topk(min(self.nearest, count), 0, largest=False)
-            parts.append(near.indices + start)
+            cells = distance[start : start + count : self.per_cell]
+            near = cells.topk(min(self.nearest, len(cells)), 0, largest=False).indices
+            first = near * self.per_cell + start
+            parts += [first + row for row in range(self.per_cell)]
             start += count
         return torch.cat(parts)
 

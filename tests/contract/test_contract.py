@@ -96,6 +96,7 @@ def close(a: Detections, b: Detections) -> None:
     assert torch.equal(a.labels[sure], b.labels[sure])
 
 
+@pytest.mark.parametrize("detector", EVERY, indirect=True)
 def test_alone_or_in_a_batch(detector: Detector, trace: Trace) -> None:
     first, second = photo(150, 230), photo(150, 230).flip(-1)
     mixed = pipeline.detect(detector, [first, photo(100, 170), second], batch_size=2)
@@ -105,12 +106,14 @@ def test_alone_or_in_a_batch(detector: Detector, trace: Trace) -> None:
     close(mixed[2], trace.detections[1])
 
 
+@pytest.mark.parametrize("detector", EVERY, indirect=True)
 def test_run_after_run(detector: Detector) -> None:
     first, again = (pipeline.detect(detector, [photo(150, 230)])[0] for _ in range(2))
     assert torch.equal(first.boxes, again.boxes) and torch.equal(first.scores, again.scores)
     assert torch.equal(first.region, again.region)
 
 
+@pytest.mark.parametrize("detector", EVERY, indirect=True)
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 300), (290, 2)])
 def test_images_of_strange_sizes(detector: Detector, size: tuple[int, int]) -> None:
     (found,) = pipeline.detect(detector, [torch.zeros(3, *size, dtype=torch.uint8)])

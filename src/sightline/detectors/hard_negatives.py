@@ -2,11 +2,12 @@
 
 Dalal and Triggs 2005, section 4: a machine is trained on the objects and on random windows without
 one; it then looks at all images, and what it wrongly takes for an object is added to the windows it
-is trained on again. This goes on until a look finds nothing new, instead of once.
+is trained on again. This goes on, instead of once, until more of them no longer make it better.
 
 Key of shapes: N copies of an object, D numbers of a descriptor.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,9 +40,10 @@ class Mining:
     and `moved` times a little aside, because windows lie on a grid. Windows are negatives of a
     class whose IoU with each of its objects is below `apart`, and that lie for less than `apart` in
     a crowd. A machine begins with `random` of them, up to `each` an image. A look at `images`
-    images, in turn, adds up to `hard` of each, drawn from those with a margin above −1, and ends
-    the search if they are less than `settled` of what is kept. At most `looks`, `rows` descriptors
-    a machine, and `memory` bytes for all of them.
+    images, in turn, adds up to `hard`, as many of each image, drawn from those with a margin above
+    −1. The search ends when a look finds none, or has not `settled` fewer false alarms (margins
+    above 0) an image than the best look before: a share. At most `looks`, `rows` descriptors a
+    machine, and `memory` bytes for all of them.
     """
 
     cost: float = 0.01
@@ -50,8 +52,8 @@ class Mining:
     apart: float = 0.3
     random: int = 2000
     each: int = 10
-    hard: int = 10
-    settled: float = 0.01
+    hard: int = 5000
+    settled: float = 0.03
     images: int = 500
     looks: int = 10
     rows: int = 24_000
@@ -112,23 +114,26 @@ class Learner:
 
     @torch.no_grad()
     def learn(self, samples: Samples) -> None:
-        """Objects, random windows, and then hard ones until a look finds hardly a new one."""
+        """Objects, random windows, and then hard ones until false alarms get no fewer."""
         self._gather_objects(samples)
         self._tell_absent()
         if not self.machines:
             return
         self._gather_random(samples)
         self._train()
+        least = math.inf
         for look in range(1, self.mining.looks + 1):
             if self.desk.spent() >= 1:
                 break
-            fresh = self._look(samples)
+            fresh, alarms = self._look(samples)
             kept = sum(len(machine.negatives) for machine in self.machines.values())
-            self.desk.say(f"look {look}: {fresh:,} new hard negatives among {kept:,}")
+            told = f"{alarms:.1f} false alarms an image"
+            self.desk.say(f"look {look}: {told}, {fresh:,} new hard negatives among {kept:,}")
             if fresh:
                 self._train()
-            if fresh <= self.mining.settled * kept:
+            if not fresh or alarms >= (1 - self.mining.settled) * least:
                 break
+            least = alarms
 
     def _read(
         self, samples: Samples, order: Iterable[int], label: str
@@ -194,9 +199,13 @@ class Learner:
                     apart = scene.apart(rows, label, self.mining.apart)
                     self._add(scene, index, (label, shape), rows[apart])
 
-    def _look(self, samples: Samples) -> int:
-        """Add what the machines wrongly take for objects; how many there were."""
-        fresh, count = 0, min(len(samples), self.mining.images)
+    def _look(self, samples: Samples) -> tuple[int, float]:
+        """Add what the machines wrongly take for objects: how many were new, and how many false
+        alarms there were an image.
+        """
+        fresh, alarms, looked = 0, 0, 0
+        count = min(len(samples), self.mining.images)
+        each = -(-self.mining.hard // count)
         turn = [self.order[(self.begun + i) % len(samples)] for i in range(count)]
         self.begun += count
         for index, image, truth in self._read(samples, turn, "hard negatives"):
@@ -206,9 +215,11 @@ class Learner:
                 rows = scene.rows(shape)
                 rows = rows[table[rows, label] > -1]
                 rows = rows[scene.apart(rows, label, self.mining.apart)]
-                chosen = self.rng.permutation(len(rows))[: self.mining.hard]
+                alarms += int((table[rows, label] > 0).sum())
+                chosen = self.rng.permutation(len(rows))[:each]
                 fresh += self._add(scene, index, (label, shape), rows[torch.from_numpy(chosen)])
-        return fresh
+            looked += 1
+        return fresh, alarms / max(1, looked)
 
     def _add(self, scene: Scene, index: int, name: tuple[int, int], rows: Tensor) -> int:
         """Put windows among a machine's negatives; how many were not there."""

@@ -110,13 +110,16 @@ def load_published(
 ) -> None:
     """Copy a state dict under published names into `module`; `layout` is a key of `LAYOUTS`.
 
-    Entries whose published name starts with one of `ignore` are left out; every other one must
-    have its place, and every entry of `module` must be filled. Raises WeightsError:
-    weights.architecture, .class_count, .non_finite.
+    Entries whose published name starts with one of `ignore` are left out, and so are those that
+    `module` names as `absent` (a backbone that ends early); every other one must have its place,
+    and every entry of `module` must be filled. Raises WeightsError: weights.architecture,
+    .class_count, .non_finite.
     """
-    skipped = tuple(ignore)
+    skipped, absent = tuple(ignore), tuple(getattr(module, "absent", ()))
     kept = {k: v for k, v in state.items() if not (skipped and k.startswith(skipped))}
-    states.load(module, layouts.layout(layout).to_ours(kept), path=path)
+    ours = layouts.layout(layout).to_ours(kept)
+    there = {k: v for k, v in ours.items() if not (absent and k.startswith(absent))}
+    states.load(module, there, path=path)
 
 
 def load_named(
