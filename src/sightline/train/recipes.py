@@ -224,9 +224,9 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
     half the rate of what has heads that begin at random. Networks of one size get that size, those
-    that see images stretched are shown such. What does not learn step by step gets
-    an hour at most; what is fitted after its steps, and looks at each region by itself, about 400
-    images.
+    that see images stretched are shown such, and `PATCHES` where they learn from these. What does
+    not learn step by step gets an hour at most; what is fitted after its steps, and looks at each
+    region by itself, about 400 images.
     """
     if not catalogue.learns_by_steps(model):
         return Recipe(model=model, start=start, minutes=60.0)
