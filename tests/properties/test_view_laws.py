@@ -72,6 +72,13 @@ def test_patches_are_found_for_every_overlap() -> None:
         assert min(overlaps) >= least and np.std(overlaps) > 0.01
 
 
+def test_where_an_overlap_cannot_be_had_another_is_taken() -> None:
+    speck = Objects.of([[100, 75, 104, 79]], [0])  # no patch overlaps it by a half
+    view, rng = whole((300, 400)), np.random.default_rng(0)
+    assert all(cropped(view, speck, (0.5,), (0.3, 1.0), 2.0, rng) == view for _ in range(20))
+    assert all(cropped(view, speck, (0.5, 0.0), (0.3, 1.0), 2.0, rng) != view for _ in range(20))
+
+
 @given(SEEDS, SIDES, SIDES, st.floats(1, 5))
 def test_zooming_out_shows_all_and_more(seed: int, height: int, width: int, most: float) -> None:
     view = whole((height, width))

@@ -25,7 +25,7 @@ Window = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the canvas."""
 
 TRIALS = 50
-"""How many patches are tried before the whole view is shown."""
+"""How many patches are tried for each overlap."""
 
 
 def whole(size: Size) -> View:
@@ -53,12 +53,25 @@ def cropped(
     """A patch of `view` that holds the centre of an object and overlaps it enough.
 
     The IoU of the patch and one of the objects whose centre lies in it is at least one of
-    `overlaps`, which is drawn first. `scale` bounds the square root of the patch's share of the
-    view, `ratio` how much wider or higher than the view it may be in shape. Without objects any
-    patch will do; where `TRIALS` patches fail it is `view` itself.
+    `overlaps`: the first, in an order that is drawn, for which one of `TRIALS` patches is so.
+    `scale` bounds the square root of the patch's share of the view, `ratio` how much wider or
+    higher than the view it may be in shape. Without objects any patch will do; where none is found
+    it is `view` itself.
     """
+    for place in rng.permutation(len(overlaps)):
+        patches = _patches(view, scale, ratio, rng)
+        good = np.flatnonzero(_hold(patches, objects, overlaps[place]))
+        if len(good):
+            x1, y1, x2, y2 = patches[good[0]].tolist()
+            return x1, y1, x2, y2
+    return view
+
+
+def _patches(
+    view: View, scale: tuple[float, float], ratio: float, rng: Generator
+) -> Float[ndarray, "T 4"]:
+    """`TRIALS` patches that lie anywhere in `view`, in its picture's pixels."""
     left, top, right, bottom = view
-    least = overlaps[int(rng.integers(len(overlaps)))]
     size = rng.uniform(*scale, TRIALS)
     low, high = np.maximum(1 / ratio, size**2), np.minimum(ratio, size**-2)
     root = np.sqrt(np.exp(rng.uniform(np.log(low), np.log(high))))
@@ -66,12 +79,8 @@ def cropped(
     corner = rng.random((TRIALS, 2)) * (1 - sides)
     shares = np.concatenate([corner, corner + sides], axis=1)
     span = np.array([right - left, bottom - top] * 2)
-    patches = np.array([left, top] * 2) + shares * span
-    good = np.flatnonzero(_hold(patches, objects, least))
-    if len(good) == 0:
-        return view
-    x1, y1, x2, y2 = patches[good[0]].tolist()
-    return x1, y1, x2, y2
+    answer: ndarray = np.array([left, top] * 2) + shares * span
+    return answer
 
 
 def _hold(patches: Float[ndarray, "T 4"], objects: Objects, least: float) -> Bool[ndarray, "T"]:
