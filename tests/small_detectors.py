@@ -51,7 +51,7 @@ def small(name: str, longer: int, shorter: int) -> Any:
         return of_one_size(name, CLASSES)
     model: Any = catalogue.build(name, classes_of(name))
     model.eval()
-    if hasattr(model, "preparation"):
+    if hasattr(model, "preparation") and not model.preparation.fixed:
         sides = {"longer": longer, **({"shorter": shorter} if model.preparation.shorter else {})}
         model.preparation = replace(model.preparation, **sides)
     if name == "hog_svm":  # not by gradients: before `fit` its templates are empty
