@@ -94,10 +94,13 @@ def read(path: str | Path, weights: str | Path | None = None) -> Found:
     count = _classes(config)
     network = _nearest(config)
     names = class_names(cfg, count)
-    with torch.device("meta"):  # nothing is made of a file before it is understood
-        _compare(config, network.build(names), network.name)
+    with torch.device("meta"):  # nothing is made of the files before they are understood
+        form = network.build(names)
+    _compare(config, form, network.name)
+    priors = _priors(config, form)
+    darknet_weights.check(form.plan().layers, numbers)
     detector = network.build(names)
-    detector.set_priors(_priors(config, detector))
+    detector.set_priors(priors)
     detector.preparation = replace(detector.preparation, longer=config.size[0])
     header = darknet_weights.load(detector.plan().layers, numbers)
     assert isinstance(detector.seen, Tensor)
