@@ -64,10 +64,10 @@ def say(line: str) -> None:
 def compare(given: argparse.Namespace, switch: str, choices: Sequence[str]) -> str:
     """Train and measure one variant a choice; the table as Markdown, and in --out as JSON too."""
     keep_freed_memory()
-    learn, test = (
-        open_dataset(given.data, default_split(given.data, part), on_bad=given.on_bad)
-        for part in ("train", "val")
-    )
+    parts = [default_split(given.data, part) for part in ("train", "val")]
+    if parts[0] == parts[1]:
+        raise SystemExit(f"{given.data} has no images of their own to test on")
+    learn, test = (open_dataset(given.data, part, on_bad=given.on_bad) for part in parts)
     paths = {}
     for choice in choices:
         variant = Variant(choice, recipe(given, switch, choice))
