@@ -19,7 +19,8 @@ def arguments(text: str | None, out: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="labelled images with a part to test on")
+    parser.add_argument("data", type=Path, help="labelled images to learn from")
+    parser.add_argument("--test", type=Path, help="others to be tested on (the data's own part)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="the same number for all (600)")
     length.add_argument("--minutes", type=float, help="the same time for all instead")
@@ -64,10 +65,16 @@ def say(line: str) -> None:
 def compare(given: argparse.Namespace, switch: str, choices: Sequence[str]) -> str:
     """Train and measure one variant a choice; the table as Markdown, and in --out as JSON too."""
     keep_freed_memory()
-    parts = [default_split(given.data, part) for part in ("train", "val")]
-    if parts[0] == parts[1]:
-        raise SystemExit(f"{given.data} has no images of their own to test on")
-    learn, test = (open_dataset(given.data, part, on_bad=given.on_bad) for part in parts)
+    places = (given.data, given.test or given.data)
+    parts = [
+        default_split(place, part) for place, part in zip(places, ("train", "val"), strict=True)
+    ]
+    if (places[0], parts[0]) == (places[1], parts[1]):
+        raise SystemExit(f"{given.data} has no images of its own to test on: give --test")
+    learn, test = (
+        open_dataset(place, part, on_bad=given.on_bad)
+        for place, part in zip(places, parts, strict=True)
+    )
     paths = {}
     for choice in choices:
         variant = Variant(choice, recipe(given, switch, choice))
