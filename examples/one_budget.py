@@ -38,7 +38,7 @@ def arguments(text: str | None, out: str) -> argparse.ArgumentParser:
 
 def recipe(given: argparse.Namespace, switch: str, choice: str) -> Recipe:
     """The light RetinaNet with one switch set: the same length, pictures and seed for all."""
-    steps = given.steps or (None if given.minutes else 600)
+    steps = 600 if given.steps is None and given.minutes is None else given.steps
     return Recipe(
         model="retinanet_mobilenet_v2",
         options=((switch, choice),),
