@@ -111,6 +111,53 @@ class AtssMatcher:
 
 
 @dataclass(frozen=True)
+class MultiBoxMatcher:
+    """By IoU, and every object has a region of its own (MultiBox, Erhan 2014; SSD, section 2.2).
+
+    Of all pairs the one that overlaps most is taken, then the best of what is left, until every
+    object has a region: of equal pairs the first object's, then the first region. Every other
+    region with an IoU above `positive` answers for the object that it overlaps most. Example: IoUs
+    [[0.6, 0.7], [0.2, 0.1], [0.4, 0.0]] with 0.5 give [1, −1, 0]: the first region is the best of
+    both objects, but the second object's by right, and the first object takes its next best one.
+    """
+
+    positive: float = 0.5
+
+    def __call__(
+        self, regions: Float[Tensor, "R 4"], level: Int[Tensor, "R"], targets: Targets
+    ) -> Int[Tensor, "R"]:
+        """The object of each region of one image."""
+        rows = (~targets.crowd).nonzero()[:, 0]
+        matched = torch.full((len(regions),), BACKGROUND, device=regions.device)
+        if len(rows) and len(regions):
+            overlap = bx.iou(regions, targets.boxes[rows])
+            best, owner = overlap.max(dim=1)
+            matched = torch.where(best > self.positive, owner, matched)
+            own = _own_regions(overlap)
+            found = own >= 0
+            matched[own[found]] = found.nonzero()[:, 0]
+        return _ignore_crowds(matched, regions, targets, rows)
+
+
+def _own_regions(overlap: Float[Tensor, "R N"]) -> Int[Tensor, "N"]:
+    """The region of each object, no region twice, best pairs first; −1 where none is left."""
+    best, region = overlap.max(dim=0)
+    free = torch.ones(len(overlap), dtype=torch.bool, device=overlap.device)
+    answer = torch.full_like(region, -1)
+    for _ in range(min(overlap.shape)):
+        number = int(best.argmax())
+        if best[number] <= 0:
+            break
+        taken = region[number]
+        answer[number], best[number], free[taken] = taken, -1.0, False
+        again = ((region == taken) & (best > 0)).nonzero()[:, 0]
+        if len(again):
+            left = torch.where(free[:, None], overlap[:, again], -1.0)
+            best[again], region[again] = left.max(dim=0)
+    return answer
+
+
+@dataclass(frozen=True)
 class Sampler:
     """`count` regions of an image, up to a share of `positive` ones (Faster R-CNN, 3.1.3).
 

@@ -12,9 +12,15 @@ from torch.nn import functional as F
 
 from sightline.nets.shared_norm import trained_norm
 
+LEAK = 0.1
+"""The slope of "leaky" below zero (YOLO, Redmon 2016, eq. 2)."""
+
 
 class ConvNorm(nn.Module):
-    """k×k convolution without bias, batch norm, activation ("relu", "relu6" or None)."""
+    """k×k convolution without bias, batch norm, activation ("relu", "relu6", "leaky" or None).
+
+    "leaky" is Darknet's: a tenth of what is below zero passes.
+    """
 
     def __init__(
         self,
@@ -68,6 +74,8 @@ class ConvNorm(nn.Module):
             return F.relu(y, inplace=True)
         if self.activation == "relu6":
             return F.relu6(y, inplace=True)
+        if self.activation == "leaky":
+            return F.leaky_relu(y, LEAK, inplace=True)
         return y
 
     def fold(self) -> None:

@@ -54,6 +54,7 @@ PUBLISHED: dict[str, Published] = {
         "alexnet-owt-7be5be79.pth", "alexnet_layers", ("features.", "classifier.6.")
     ),
     "vgg16": Published("vgg16-397923af.pth", "vgg16", ("classifier.",)),
+    "vgg16_features": Published("vgg16_features-amdegroot-88682ab5.pth", "vgg16", ("classifier.",)),
     "vgg16_layers": Published("vgg16-397923af.pth", "vgg16_layers", ("features.", "classifier.6.")),
     "retinanet_resnet50_fpn_coco": Published(
         "retinanet_resnet50_fpn_coco-eeacb38b.pth",
@@ -88,6 +89,12 @@ PUBLISHED: dict[str, Published] = {
         eps=0.0,
         background=True,
         ids=(1,),
+    ),
+    "ssd300_vgg16_coco": Published(
+        "ssd300_vgg16_coco-b556d3b4.pth",
+        "ssd300_vgg16",
+        class_layers=tuple((f"head.classification_head.module_list.{k}", 1) for k in range(6)),
+        background=True,
     ),
 }
 """Name → file of torchvision (BSD-3-Clause), at `download.BASE`."""
