@@ -6,9 +6,9 @@
 The first draws the loss against the probability of the true class for γ from 0 to 5 (Lin 2017,
 figure 1). The second trains the light RetinaNet once a loss, with the same network, matching, box
 loss, pictures and steps (or minutes), prints AP and writes the table into --out, as Markdown and as
-JSON; the time, parameters and memory of the table are those of one network. DATA is a folder or a
-label file with a part to train on and one to test on. What is in --out already is not trained
-again, and what was stopped goes on; --loss takes some of the losses.
+JSON; the time, parameters and memory of the table are those of one network. DATA is a labelled
+folder with a part to train on and one to test on, or a label file, and then --test another one.
+What is in --out already is not trained again, and what was stopped goes on; --loss takes some.
 """
 
 import sys

@@ -19,7 +19,8 @@ def arguments(text: str | None, out: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="labelled images with a part to test on")
+    parser.add_argument("data", type=Path, help="labelled images to learn from")
+    parser.add_argument("--test", type=Path, help="others to be tested on (the data's own part)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="the same number for all (600)")
     length.add_argument("--minutes", type=float, help="the same time for all instead")
@@ -37,7 +38,7 @@ def arguments(text: str | None, out: str) -> argparse.ArgumentParser:
 
 def recipe(given: argparse.Namespace, switch: str, choice: str) -> Recipe:
     """The light RetinaNet with one switch set: the same length, pictures and seed for all."""
-    steps = given.steps or (None if given.minutes else 600)
+    steps = 600 if given.steps is None and given.minutes is None else given.steps
     return Recipe(
         model="retinanet_mobilenet_v2",
         options=((switch, choice),),
@@ -64,9 +65,15 @@ def say(line: str) -> None:
 def compare(given: argparse.Namespace, switch: str, choices: Sequence[str]) -> str:
     """Train and measure one variant a choice; the table as Markdown, and in --out as JSON too."""
     keep_freed_memory()
+    places = (given.data, given.test or given.data)
+    parts = [
+        default_split(place, part) for place, part in zip(places, ("train", "val"), strict=True)
+    ]
+    if (places[0], parts[0]) == (places[1], parts[1]):
+        raise SystemExit(f"{given.data} has no images of its own to test on: give --test")
     learn, test = (
-        open_dataset(given.data, default_split(given.data, part), on_bad=given.on_bad)
-        for part in ("train", "val")
+        open_dataset(place, part, on_bad=given.on_bad)
+        for place, part in zip(places, parts, strict=True)
     )
     paths = {}
     for choice in choices:

@@ -7,8 +7,9 @@ FPN (Lin 2017, figure 1): the same backbone from the same weights, channels, tow
 matching, loss, pictures and steps (or minutes). Prints AP by the size of objects, CPU milliseconds
 an image, parameters and memory, and writes the table into --out, as Markdown and as JSON.
 
-DATA is a folder or a label file with a part to train on and one to test on. What is in --out
-already is not trained again, and what was stopped goes on; --pyramid takes some of the four.
+DATA is a labelled folder with a part to train on and one to test on, or a label file, and then
+--test another one. What is in --out already is not trained again, and what was stopped goes on;
+--pyramid takes some of the four.
 """
 
 from typing import get_args

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline import catalogue, checkpoint, images, pipeline, tiles
+from sightline.detectors import darknet_files
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.blocks import optimise
 from sightline.pipeline import Detector, Trace
@@ -145,8 +146,10 @@ def load(
     dtype: Literal["fp32", "bf16"] = "fp32",
     device: str = "cpu",
     options: Mapping[str, str] = catalogue.NONE,
+    weights: str | Path | None = None,
 ) -> Model:
-    """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder).
+    """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder), or
+    from Darknet's NAME.cfg, with NAME.weights beside it or with the file `weights`.
 
     `score` is the threshold that detections must exceed, any number where scores are margins; None
     keeps the detector's own, which suits evaluation. A name of `catalogue.PUBLISHED` fetches those
@@ -164,7 +167,15 @@ def load(
             code="usage.option",
             hint=f"models without weights are {', '.join(catalogue.WEIGHTLESS)}",
         )
-    if str(name_or_path) in catalogue.PUBLISHED:
+    is_darknet = Path(name_or_path).suffix in darknet_files.SUFFIXES
+    if weights is not None and not is_darknet:
+        raise UsageError(
+            f"weights are a file of their own for Darknet's .cfg, not for {name_or_path}",
+            code="usage.weights",
+        )
+    if is_darknet:
+        stored = darknet_files.stored(name_or_path, weights)
+    elif str(name_or_path) in catalogue.PUBLISHED:
         stored = _published(str(name_or_path))
     elif str(name_or_path) in catalogue.WEIGHTLESS:
         stored = _without_weights(str(name_or_path), options)

@@ -76,7 +76,7 @@ def shape_iou(a: Float[Tensor, "n 2"], b: Float[Tensor, "m 2"]) -> Float[Tensor,
 
 
 def located(
-    raw: Float[Tensor, "*n 4"], priors: Float[Tensor, "*n 4"], stride: Float[Tensor, "*n"]
+    raw: Float[Tensor, "*n 4"], priors: Float[Tensor, "*#n 4"], stride: Float[Tensor, "*#n"]
 ) -> Float[Tensor, "*n 4"]:
     """Direct location prediction (YOLO9000, section 2): b_x = σ(t_x) + c_x, b_w = p_w e^{t_w}.
 

@@ -107,7 +107,8 @@ class YoloV2(nn.Module):
         super().__init__()
         self.classes, self.encoder, self.criterion = tuple(classes), encoder, criterion
         self.preparation, self.selection = preparation, selection
-        self.register_buffer("priors", torch.tensor(priors))
+        # told without weights too, on PyTorch's meta device
+        self.register_buffer("priors", torch.tensor(priors, device="cpu"))
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         outputs = len(priors[0]) * (5 + len(self.classes))
         self.heads = nn.ModuleList(nn.Conv2d(c, outputs, 1) for c in encoder.channels)
@@ -178,7 +179,7 @@ class YoloV2(nn.Module):
         raw, cells = self.predict(features), self.cells(features)
         priors, level = (x.to(raw.device) for x in cells.boxes())
         stride = raw.new_tensor(cells.strides)[level]
-        boxes = located(raw[..., :4], priors, stride.expand(len(raw), -1))
+        boxes = located(raw[..., :4], priors, stride)
         assert isinstance(self.seen, Tensor)
         answers = Answers(raw, boxes, priors, level, stride, cells, batch.size, int(self.seen))
         if self.training:
@@ -216,8 +217,10 @@ class YoloV2(nn.Module):
         )
 
 
-DARKNET = Preparation(shorter=None, longer=416, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-"""Pixels from 0 to 1."""
+DARKNET = Preparation(
+    shorter=None, longer=416, mean=(0, 0, 0), std=(1, 1, 1), fit="letterbox", fill=0.5
+)
+"""Pixels from 0 to 1, the image in the middle of a grey square."""
 
 SELECTION = Selection(score=0.005, iou=0.45, limit=100, per_level=1000)
 

@@ -222,8 +222,8 @@ def _ssd300() -> Layout:
     names["backbone.extra.0.7.1"] = "encoder.fc6"
     names["backbone.extra.0.7.3"] = "encoder.fc7"
     for block in range(4):
-        for row in (0, 2):
-            names[f"backbone.extra.{block + 1}.{row}"] = f"encoder.further.{block}.{row}"
+        for layer in (0, 2):
+            names[f"backbone.extra.{block + 1}.{layer}"] = f"encoder.further.{block}.{layer}"
     orders = {}
     for level, count in enumerate(DEFAULT_BOXES):
         logits = f"predictors.class_logits.{level}"
