@@ -1,5 +1,6 @@
 """The catalogue's models, small and loud enough to be tested in seconds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 from sightline import catalogue
+from sightline.detectors import yolo_v1
+from sightline.nets.yolo_v1 import DARKNET, FAST
 
 LIGHT = [
     name
@@ -25,6 +28,18 @@ def classes_of(name: str) -> tuple[str, ...]:
     return catalogue.WEIGHTLESS.get(name, CLASSES)
 
 
+ONE_SIZE = {"yolo_v1_darknet": (DARKNET, (64,)), "yolo_v1_fast": (FAST, (64, 64))}
+"""Networks for images of one size → their convolutions, and fewer units than they have."""
+
+
+def of_one_size(name: str, classes: Sequence[str]) -> Any:
+    """The same convolutions for images of 64 × 64 pixels, with fewer fully connected units."""
+    stages, hidden = ONE_SIZE[name]
+    model = yolo_v1.paper(classes, stages, hidden, yolo_v1.Grid(), 64).eval()
+    model.selection = replace(model.selection, score=1e-4)
+    return model
+
+
 def small(name: str, longer: int, shorter: int) -> Any:
     """A model with random weights, which finds something everywhere.
 
@@ -32,9 +47,11 @@ def small(name: str, longer: int, shorter: int) -> Any:
     minutes.
     """
     torch.manual_seed(0)
+    if name in ONE_SIZE:
+        return of_one_size(name, CLASSES)
     model: Any = catalogue.build(name, classes_of(name))
     model.eval()
-    if hasattr(model, "preparation"):
+    if hasattr(model, "preparation") and not model.preparation.fixed:
         sides = {"longer": longer, **({"shorter": shorter} if model.preparation.shorter else {})}
         model.preparation = replace(model.preparation, **sides)
     if name == "hog_svm":  # not by gradients: before `fit` its templates are empty

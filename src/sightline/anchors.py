@@ -4,12 +4,28 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.types import Regions, Size
+
+
+@runtime_checkable
+class Anchors(Protocol):
+    """What gives every cell of every map its boxes."""
+
+    def boxes(
+        self, grids: Sequence[Size], image: Size
+    ) -> tuple[Float[Tensor, "A 4"], Int[Tensor, "A"]]:
+        """All boxes of maps of these sizes over an image of size `image`, and their levels."""
+        ...
+
+    def regions(self, grids: Sequence[Size], image: Size, images: int) -> Regions:
+        """The boxes of a batch of `images` images, packed image by image."""
+        ...
 
 
 @dataclass(frozen=True)

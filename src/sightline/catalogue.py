@@ -39,7 +39,12 @@ MODELS: dict[str, str] = {
     "retinanet_mobilenet_v2": "sightline.detectors.retinanet:retinanet_mobilenet_v2",
     "retinanet_resnet50_fpn": "sightline.detectors.retinanet:retinanet_resnet50_fpn",
     "selective_search": "sightline.detectors.selective_search:selective_search",
+    "ssd300_vgg16": "sightline.detectors.ssd:ssd300_vgg16",
+    "ssd_mobilenet_v2": "sightline.detectors.ssd:ssd_mobilenet_v2",
     "window_cnn_mobilenet_v2": "sightline.detectors.window_cnn:window_cnn_mobilenet_v2",
+    "yolo_v1_darknet": "sightline.detectors.yolo_v1:yolo_v1_darknet",
+    "yolo_v1_fast": "sightline.detectors.yolo_v1:yolo_v1_fast",
+    "yolo_v1_mobilenet_v2": "sightline.detectors.yolo_v1:yolo_v1_mobilenet_v2",
     "yolo_v2_darknet19": "sightline.detectors.yolo_v2:yolo_v2_darknet19",
     "yolo_v2_mobilenet_v2": "sightline.detectors.yolo_v2:yolo_v2_mobilenet_v2",
     "yolo_v2_tiny": "sightline.detectors.yolo_v2:yolo_v2_tiny",
@@ -56,7 +61,9 @@ ALIASES: dict[str, str] = {
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
     "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
+    "ssd": "ssd_mobilenet_v2",
     "window_cnn": "window_cnn_mobilenet_v2",
+    "yolo_v1": "yolo_v1_mobilenet_v2",
     "yolo_v2": "yolo_v2_mobilenet_v2",
     "yolo_v3": "yolo_v3_mobilenet_v2",
 }
@@ -70,6 +77,7 @@ PUBLISHED: dict[str, str] = {
     "keypointrcnn_resnet50_fpn_coco": "keypoint_rcnn_resnet50_fpn",
     "maskrcnn_resnet50_fpn_coco": "mask_rcnn_resnet50_fpn",
     "retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn",
+    "ssd300_vgg16_coco": "ssd300_vgg16",
 }
 """Weights that others published, fetched when they are named → the model they are for."""
 
@@ -112,6 +120,11 @@ def is_fitted(name: str) -> bool:
 def searches(name: str) -> bool:
     """Whether a model's regions come from a search of the pixels, outside of its network."""
     return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
+
+
+def takes_patches(name: str) -> bool:
+    """Whether a model learns from patches of pictures and from pictures zoomed out."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "takes_patches", False))
 
 
 def preparation_of(name: str) -> Preparation:

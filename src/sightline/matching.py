@@ -66,17 +66,21 @@ class AtssMatcher:
 
     Of every level the `nearest` anchors to the object's centre are candidates; those whose IoU
     reaches the candidates' mean + standard deviation, and whose centre lies in the object, answer
-    for it. An object that nobody answers for (smaller than a cell) gets its best candidate.
+    for it. An object that nobody answers for (smaller than a cell) gets its best candidate. Where a
+    cell has several anchors (`per_cell`), the candidates are all those of the `nearest` cells.
     """
 
     nearest: int = 9
+    per_cell: int = 1
 
     def _candidates(self, distance: Tensor, level: Tensor) -> Tensor:
         """(k, N) rows of the anchors nearest to each object, of every level."""
         parts, start = [], 0
         for count in torch.bincount(level).tolist():
-            near = distance[start : start + count].topk(min(self.nearest, count), 0, largest=False)
-            parts.append(near.indices + start)
+            cells = distance[start : start + count : self.per_cell]
+            near = cells.topk(min(self.nearest, len(cells)), 0, largest=False).indices
+            first = near * self.per_cell + start
+            parts += [first + row for row in range(self.per_cell)]
             start += count
         return torch.cat(parts)
 
@@ -104,6 +108,53 @@ class AtssMatcher:
         claim[candidates[chosen], columns[chosen]] = near[chosen]
         best, owner = claim.max(dim=1)
         return _ignore_crowds(torch.where(best >= 0, owner, matched), regions, targets, rows)
+
+
+@dataclass(frozen=True)
+class MultiBoxMatcher:
+    """By IoU, and every object has a region of its own (MultiBox, Erhan 2014; SSD, section 2.2).
+
+    Of all pairs the one that overlaps most is taken, then the best of what is left, until every
+    object has a region: of equal pairs the first object's, then the first region. Every other
+    region with an IoU above `positive` answers for the object that it overlaps most. Example: IoUs
+    [[0.6, 0.7], [0.2, 0.1], [0.4, 0.0]] with 0.5 give [1, −1, 0]: the first region is the best of
+    both objects, but the second object's by right, and the first object takes its next best one.
+    """
+
+    positive: float = 0.5
+
+    def __call__(
+        self, regions: Float[Tensor, "R 4"], level: Int[Tensor, "R"], targets: Targets
+    ) -> Int[Tensor, "R"]:
+        """The object of each region of one image."""
+        rows = (~targets.crowd).nonzero()[:, 0]
+        matched = torch.full((len(regions),), BACKGROUND, device=regions.device)
+        if len(rows) and len(regions):
+            overlap = bx.iou(regions, targets.boxes[rows])
+            best, owner = overlap.max(dim=1)
+            matched = torch.where(best > self.positive, owner, matched)
+            own = _own_regions(overlap)
+            found = own >= 0
+            matched[own[found]] = found.nonzero()[:, 0]
+        return _ignore_crowds(matched, regions, targets, rows)
+
+
+def _own_regions(overlap: Float[Tensor, "R N"]) -> Int[Tensor, "N"]:
+    """The region of each object, no region twice, best pairs first; −1 where none is left."""
+    best, region = overlap.max(dim=0)
+    free = torch.ones(len(overlap), dtype=torch.bool, device=overlap.device)
+    answer = torch.full_like(region, -1)
+    for _ in range(min(overlap.shape)):
+        number = int(best.argmax())
+        if best[number] <= 0:
+            break
+        taken = region[number]
+        answer[number], best[number], free[taken] = taken, -1.0, False
+        again = ((region == taken) & (best > 0)).nonzero()[:, 0]
+        if len(again):
+            left = torch.where(free[:, None], overlap[:, again], -1.0)
+            best[again], region[again] = left.max(dim=0)
+    return answer
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Outcome(IntEnum):
     BELOW_SCORE = 0
     NON_FINITE = 1
     BEYOND_LEVEL = 2
+    """Not among the best of its level, or of its class."""
     OUTSIDE = 3
     """Outside the image, or too small."""
     SUPPRESSED = 4
@@ -63,7 +64,7 @@ def reasons(scored: Scored, batch: Batch, selection: Selection) -> list[Outcomes
 
     The regions KEPT are those that `select`'s detections name, and `by` counts among these.
     """
-    every = candidates(scored, batch, replace(selection, per_level=None))
+    every = candidates(scored, batch, replace(selection, per_level=None, per_class=None))
     best = candidates(scored, batch, selection)
     answers = []
     for index, frame in enumerate(batch.frames):
@@ -120,7 +121,7 @@ def _with_pairs(outcomes: Outcomes, fates: _Fates) -> Outcomes:
 
 
 def _fates(every: Pairs, best: Pairs, frame: Frame, selection: Selection) -> _Fates:
-    """Of all pairs above the threshold, of which `best` passed the limit of their levels."""
+    """Of all pairs above the threshold, of which `best` passed the limits of level and class."""
     outcome = torch.full_like(every.region, int(Outcome.BEYOND_LEVEL))
     by, iou = torch.full_like(every.region, -1), torch.zeros_like(every.scores)
     # Pairs are ordered by region and class, so one key finds the few among all.

@@ -29,8 +29,9 @@ class Selection:
     """What stays of a detector's answers.
 
     A (region, class) pair is a candidate if its score is greater than `score`. The `per_level`
-    best candidates of each pyramid level (None: all) are clipped to the image and dropped if
-    empty, or narrower or lower than `min_size` prepared pixels. Then, class by class or across
+    best candidates of each pyramid level, and of these the `per_class` best of each class (None:
+    all), are clipped to the image and dropped if empty, or narrower or lower than `min_size`
+    prepared pixels. Then, class by class or across
     classes (`class_agnostic`), and level by level where `by_level`, `method`: "nms" drops those
     with an IoU above `iou` with a better one; "soft_linear" lowers the scores of those instead,
     "soft_gaussian" of all by exp(−IoU² / `sigma`), and both drop what falls to `score`; "fusion"
@@ -47,6 +48,7 @@ class Selection:
     class_agnostic: bool = False
     by_level: bool = False
     min_size: float = 0.0
+    per_class: int | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -60,6 +62,7 @@ class Selection:
             "score": not math.isfinite(self.score) or (self.method != "nms" and self.score < 0),
             "limit": self.limit < 1,
             "per_level": self.per_level is not None and self.per_level < 1,
+            "per_class": self.per_class is not None and self.per_class < 1,
             "sigma": not 0 < self.sigma < math.inf,
             "min_size": not 0 <= self.min_size < math.inf,
         }
@@ -174,15 +177,18 @@ def proposals(scored: Scored, batch: Batch, selection: Selection) -> Regions:
 
 
 def candidates(scored: Scored, batch: Batch, selection: Selection) -> list[Pairs]:
-    """The pairs of each image above the threshold, the best of each level, on the CPU."""
+    """The pairs of each image above the threshold, the best of each level and of each class, on
+    the CPU.
+    """
     rows, labels = above(scored.scores, selection.score)
     scores = scored.scores[rows, labels].float()
     image, level = scored.regions.image[rows], scored.regions.level[rows]
-    if selection.per_level is not None and len(rows) > selection.per_level:
-        groups = image * (level.max() + 1) + level
-        best = best_of_each(scores, groups, selection.per_level)
-        rows, labels, scores = rows[best], labels[best], scores[best]
-        image, level = image[best], level[best]
+    for of_class, limit in ((False, selection.per_level), (True, selection.per_class)):
+        if limit is not None and len(rows) > limit:
+            group = labels if of_class else level
+            best = best_of_each(scores, image * (group.max() + 1) + group, limit)
+            rows, labels, scores = rows[best], labels[best], scores[best]
+            image, level = image[best], level[best]
     boxes = scored.boxes[rows] if scored.boxes.ndim == 2 else scored.boxes[rows, labels]
     columns = (rows, labels, level, scores.detach(), boxes.detach().float())
     pairs = Pairs(*(column.cpu() for column in columns))

@@ -9,20 +9,21 @@ from sightline import catalogue
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
 from sightline.types import Targets
-from small_detectors import EVERY
+from small_detectors import EVERY, ONE_SIZE, of_one_size
 
 
 def stepper(name: str, classes: int) -> Stepper:
     if not catalogue.learns_by_steps(name):
         pytest.skip("this method is not trained with a loss")
     torch.manual_seed(0)
-    model: Any = catalogue.build(name, [f"class {i}" for i in range(classes)])
+    names = [f"class {i}" for i in range(classes)]
+    model: Any = of_one_size(name, names) if name in ONE_SIZE else catalogue.build(name, names)
     return Stepper(model, Recipe(model=name, steps=1, bf16=False, threads=1))
 
 
-def pixels(count: int = 1) -> torch.Tensor:
+def pixels(count: int, width: int) -> torch.Tensor:
     rng = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (count, 3, 64, 96), dtype=torch.uint8, generator=rng)
+    return torch.randint(0, 256, (count, 3, 64, width), dtype=torch.uint8, generator=rng)
 
 
 def objects(count: int, classes: int) -> Targets:
@@ -41,6 +42,7 @@ def objects(count: int, classes: int) -> Targets:
 )
 def test_a_step_is_taken(name: str, images: int, count: int, classes: int) -> None:
     student = stepper(name, classes)
-    taken, loss = student.step(pixels(images), [objects(count, classes)] * images, 1e-4)
+    width = 64 if name in ONE_SIZE else 96
+    taken, loss = student.step(pixels(images, width), [objects(count, classes)] * images, 1e-4)
     assert taken and loss >= 0
     assert all(value.isfinite().all() for value in student.detector.state_dict().values())

@@ -1,20 +1,24 @@
 """RetinaNet: what the towers start from, what each criterion asks, what a teacher adds."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
 from sightline import boxes as bx
 from sightline.detectors import retinanet as module
+from sightline.detectors.dense import Answers
+from sightline.detectors.hard_examples import HardExamples
+from sightline.detectors.quality import QualityCriterion
 from sightline.detectors.retinanet import (
-    Answers,
     FocalCriterion,
-    QualityCriterion,
     RetinaNet,
     retinanet_mobilenet_v2,
     retinanet_resnet50_fpn,
 )
+from sightline.errors import UsageError
+from sightline.matching import AtssMatcher
 from sightline.train.teacher import cells_of
 from sightline.types import Batch, Frame, Regions, Scored, Targets
 
@@ -56,7 +60,11 @@ def perfect(criterion: object, goal: Targets) -> tuple[Answers, torch.Tensor]:
     return Answers(logits, offsets, anchors, level), positive
 
 
-@pytest.mark.parametrize("criterion", [FocalCriterion(), QualityCriterion()])
+@pytest.mark.parametrize(
+    "criterion",
+    [FocalCriterion(), FocalCriterion(box="giou"), QualityCriterion(), HardExamples()],
+    ids=["the paper's", "GIoU", "quality", "OHEM"],
+)
 def test_perfect_answers_cost_nothing_and_wrong_ones_do(criterion: object) -> None:
     goal = targets(([20, 20, 60, 62], 1), ([70, 10, 120, 80], 2))
     answers, positive = perfect(criterion, goal)
@@ -117,5 +125,86 @@ def test_a_teacher_of_other_cells_is_refused() -> None:
     answers, _ = perfect(criterion, targets(([20, 20, 60, 62], 1)))
     taught = lesson(answers)
     moved = Regions(taught.regions.boxes + 4, taught.regions.image, taught.regions.level)
-    with pytest.raises(ValueError, match="cells"):
+    with pytest.raises(UsageError, match="cells") as caught:
         criterion(answers, [targets()], Scored(moved, taught.scores, taught.boxes))
+    assert caught.value.code == "train.teacher"
+
+
+@pytest.mark.parametrize("criterion", [FocalCriterion(), HardExamples()])
+def test_a_loss_without_a_lesson_wants_no_teacher(criterion: object) -> None:
+    answers, _ = perfect(criterion, targets(([20, 20, 60, 62], 1)))
+    with pytest.raises(UsageError, match="no lesson") as caught:
+        criterion(answers, [targets()], lesson(answers))  # type: ignore[operator]
+    assert caught.value.code == "train.teacher"
+
+
+PYRAMIDS = get_args(module.Pyramid)
+GRIDS = {"single": [(3, 4)]}
+
+
+@pytest.fixture(scope="module", params=PYRAMIDS)
+def variant(request: pytest.FixtureRequest) -> tuple[str, RetinaNet]:
+    torch.manual_seed(0)
+    return request.param, retinanet_mobilenet_v2(CLASSES, pyramid=request.param)
+
+
+def test_levels_and_anchors_of_the_four_pyramids(variant: tuple[str, RetinaNet]) -> None:
+    """The same channels, strides, sizes and towers; the single map has all sizes in each cell."""
+    name, detector = variant
+    one = batch()
+    with torch.inference_mode():
+        features = detector.eval().encode(one)
+        regions = detector.propose(one, features)
+        scored = detector.classify(one, features, regions)
+    grids = GRIDS.get(name, [(12, 16), (6, 8), (3, 4), (2, 2), (1, 1)])
+    assert [tuple(x.shape) for x in features] == [(2, 96, *grid) for grid in grids]
+    assert detector.encoder.strides == detector.anchors.strides
+    expected = [tuple(-(-side // s) for side in (96, 128)) for s in detector.anchors.strides]
+    assert grids == expected
+    sides = (regions.boxes[:, 2:] - regions.boxes[:, :2]).unique().tolist()
+    assert sides == pytest.approx([40, 80, 160, 320, 640])
+    cells = sum(rows * columns for rows, columns in grids)
+    assert len(regions) == 2 * cells * (5 if name == "single" else 1) == len(scored.scores)
+
+
+def test_each_pyramid_learns(variant: tuple[str, RetinaNet]) -> None:
+    _, detector = variant
+    matcher = AtssMatcher(per_cell=detector.anchors.per_cell)
+    detector.criterion = module.light_criterion("focal_2", matcher)
+    detector.train()
+    goal = [targets(([20, 20, 60, 62], 1)), targets(([70, 10, 120, 80], 2))]
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=3e-4)
+    losses = []
+    for _ in range(5):
+        total = sum(detector.loss(batch(), goal).values())
+        losses.append(total.item())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    assert all(p.grad is not None for p in detector.parameters())  # no layer without a use
+    assert losses[-1] < 0.9 * losses[0], losses
+
+
+def test_the_losses_differ_in_nothing_else() -> None:
+    """One network's answers, judged by every loss of the builder: the classification differs
+    everywhere, the box only where its weight is the quality's.
+    """
+    detector = retinanet_mobilenet_v2(CLASSES).eval()
+    one, goal = batch(1), [targets(([20, 20, 60, 62], 1), ([64, 10, 120, 90], 2))]
+    told = {}
+    for loss in get_args(module.Loss):
+        detector.criterion = module.light_criterion(loss, AtssMatcher())
+        told[loss] = {k: v.item() for k, v in detector.loss(one, goal).items()}
+    classification = [parts["classification"] for parts in told.values()]
+    assert len({round(value, 6) for value in classification}) == len(told)
+    assert all(value > 0 for value in classification)
+    assert len({told[loss]["box"] for loss in told if loss != "quality"}) == 1
+
+
+def test_the_builder_hands_its_loss_over() -> None:
+    assert retinanet_mobilenet_v2(CLASSES).criterion == QualityCriterion()
+    made = retinanet_mobilenet_v2(CLASSES, pyramid="single", loss="focal_0.5").criterion
+    assert made == FocalCriterion(AtssMatcher(per_cell=5), alpha=0.5, gamma=0.5, box="giou")
+    assert module.light_criterion("cross_entropy", AtssMatcher()) == FocalCriterion(
+        AtssMatcher(), alpha=None, gamma=0.0, box="giou"
+    )

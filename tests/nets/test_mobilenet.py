@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightline.nets import weights
+from sightline.errors import WeightsError
+from sightline.nets import layouts, weights
 from sightline.nets.mobilenet import MobileNetV2
 
 
@@ -29,6 +30,19 @@ def test_freezing_stops_at_the_stage(stages: int, blocks: int) -> None:
     live = [any(p.requires_grad for p in b.parameters()) for b in net.blocks]
     assert live == [False] * blocks + [True] * (17 - blocks)
     assert any(p.requires_grad for p in net.stem.parameters()) is (stages == 0)
+
+
+def test_a_network_that_ends_early_is_the_beginning_of_the_whole() -> None:
+    whole, early = MobileNetV2().eval(), MobileNetV2(maps=3).eval()
+    assert early.channels == (24, 32, 96) and early.strides == (4, 8, 16)
+    published = layouts.layout("mobilenet_v2").to_published(whole.state_dict())
+    weights.load_published(early, published, "mobilenet_v2")
+    pixels = torch.randn(1, 3, 32, 64)
+    assert len(early(pixels)) == 3
+    assert all(torch.equal(a, b) for a, b in zip(early(pixels), whole(pixels), strict=False))
+    del published["features.1.conv.1.weight"]
+    with pytest.raises(WeightsError, match=r"missing 1 \(blocks\.0\."):
+        weights.load_published(early, published, "mobilenet_v2")
 
 
 def test_imagenet_weights_see_more_than_noise(shared: Path) -> None:

@@ -43,12 +43,14 @@ FACTORS = {
         "head.classification_head.cls_logits": 0.06,
         "head.regression_head.bbox_reg": 0.05,
     },
+    "ssd300_vgg16": {"head.classification_head": 0.02, "head.regression_head": 0.02},
 }
 MODELS = {
     "fasterrcnn_resnet50_fpn": "faster_rcnn_resnet50_fpn",
     "keypointrcnn_resnet50_fpn": "keypoint_rcnn_resnet50_fpn",
     "maskrcnn_resnet50_fpn": "mask_rcnn_resnet50_fpn",
     "retinanet_resnet50_fpn": "retinanet_resnet50_fpn",
+    "ssd300_vgg16": "ssd300_vgg16",
 }
 """torchvision's names → ours."""
 
@@ -110,6 +112,9 @@ def stages(
         if name == "retinanet_resnet50_fpn":
             logits, offsets = detector.towers(trace.features)
             return {**answer, "head.0": logits, "head.1": offsets}
+        if name == "ssd300_vgg16":
+            logits, offsets = detector.predictors(trace.features)
+            return {**answer, "head.0": offsets, "head.1": logits.roll(1, 2)}
         regions = in_their_order(golden, trace.regions)
         answer["rpn.0.0"] = regions.boxes
         branch, detector = (
@@ -189,8 +194,10 @@ def test_golden(file: Path) -> None:
     if name not in MODELS:
         pytest.skip(f"there is no {name or file.stem} yet")
     golden = dict(np.load(file, allow_pickle=False))
-    first = int("rpn.0.0" in golden)  # a background before the classes
-    scores = "roi_heads.box_predictor.0" if first else "head.0"
+    first = int(name != "retinanet_resnet50_fpn")  # a background before the classes
+    scores = "roi_heads.box_predictor.0" if "rpn.0.0" in golden else "head.0"
+    if name == "ssd300_vgg16":
+        scores = "head.1"
     whole = golden[scores].shape if scores in golden else golden[f"{scores}.shape"]
     outputs = whole[-1] - first
     detector = catalogue.build(MODELS[name], [f"category {number}" for number in range(outputs)])

@@ -143,6 +143,20 @@ def test_another_model_gives_what_both_have(saved: Path) -> None:
     assert torch.equal(detector.head.layers.fc6.weight, fresh.head.layers.fc6.weight)
 
 
+@pytest.mark.parametrize("pyramid", ["image", "single"])
+def test_another_pyramid_keeps_the_backbone(saved: Path, pyramid: str) -> None:
+    """And what else has its place in both: the towers, where a cell has as many anchors."""
+    said: list[str] = []
+    recipe = brief(model=MODEL, start=str(saved), options=(("pyramid", pyramid),))
+    detector = begin(recipe, ("cat", "dog"), said.append)
+    before, own = checkpoint.read(saved).state, detector.state_dict()
+    equal = {key for key in own if key in before and torch.equal(own[key], before[key])}
+    assert {key for key in own if key.startswith("encoder.backbone.")} <= equal
+    assert {"towers.class_tower.0.weight", "towers.box_tower.2.weight"} <= equal
+    assert ("towers.class_logits.weight" in equal) == (pyramid == "image")
+    assert "here they are {'pyramid'" in said[0] and "the rest is random" in said[1]
+
+
 def test_a_models_name_stands_for_its_embedded_weights() -> None:
     path = start.embedded(MODEL)
     if path is None:

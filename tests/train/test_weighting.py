@@ -13,7 +13,10 @@ from training_world import Tiny, brief
 
 from sightline import catalogue
 from sightline.data.records import Dataset
-from sightline.detectors.retinanet import Answers, Criterion, FocalCriterion, QualityCriterion
+from sightline.detectors.dense import Answers, Criterion
+from sightline.detectors.hard_examples import HardExamples
+from sightline.detectors.quality import QualityCriterion
+from sightline.detectors.retinanet import FocalCriterion
 from sightline.errors import UsageError
 from sightline.train.loop import Run, Trainer
 from sightline.train.settings import changed
@@ -102,7 +105,11 @@ def truth(places: list[int], labels: list[int], side: int = 6) -> Targets:
     return Targets(boxes, torch.tensor(labels), torch.zeros(count, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("criterion", [FocalCriterion(), QualityCriterion()], ids=["focal", "qfl"])
+@pytest.mark.parametrize(
+    "criterion",
+    [FocalCriterion(), QualityCriterion(), HardExamples()],
+    ids=["focal", "qfl", "ohem"],
+)
 def test_only_regions_of_the_class_count_more(criterion: Criterion) -> None:
     """The gradient of every anchor of a class is multiplied, background and boxes are not."""
     target = [truth([3, 20], [0, 1])]

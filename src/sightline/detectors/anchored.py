@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from sightline.anchors import AnchorGrid
+from sightline.anchors import Anchors
 from sightline.preparation import Preparation
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored
@@ -20,7 +20,7 @@ class Anchored(nn.Module):
         self,
         classes: Sequence[str],
         encoder: nn.Module,
-        anchors: AnchorGrid,
+        anchors: Anchors,
         preparation: Preparation,
         selection: Selection,
     ) -> None:

@@ -7,7 +7,8 @@ Departures. `retinanet_resnet50_fpn` follows the published torchvision network t
 comes from P5, anchors are rounded and centred on cells' corners, the box loss is L1. The light
 `retinanet_mobilenet_v2` keeps the pyramid, the two shared towers and the focal idea, with one
 square anchor a cell, ATSS (Zhang 2020) to match and the quality focal loss (Li 2020) to learn:
-score and localisation become one number. Both are parts to be handed to the same class.
+score and localisation become one number. Both are parts to be handed to the same class; so are the
+other three pyramids, and the losses that the paper compares.
 
 Key of shapes: B images, A anchors an image, K classes, C channels, H W cells of a level.
 """
@@ -15,22 +16,30 @@ Key of shapes: B images, A anchors an image, K classes, C channels, H W cells of
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid, octaves
 from sightline.detectors.anchored import Anchored
-from sightline.detectors.losses import focal, normaliser, row_weights
-from sightline.matching import BACKGROUND, AtssMatcher, IouMatcher, objects_of
+from sightline.detectors.dense import (
+    Answers,
+    BoxLoss,
+    Criterion,
+    assign,
+    box_loss,
+    refuse_teacher,
+)
+from sightline.detectors.hard_examples import HardExamples
+from sightline.detectors.losses import focal, normaliser
+from sightline.detectors.quality import QualityCriterion
+from sightline.matching import IGNORED, AtssMatcher, IouMatcher, Match
 from sightline.nets.mobilenet import MobileNetV2
-from sightline.nets.pyramids import FPN, Encoder
+from sightline.nets.pyramids import FPN, Encoder, Hierarchy, ImagePyramid
 from sightline.nets.resnet import resnet50
-from sightline.ops.quality_focal import quality_focal
 from sightline.preparation import Preparation
 from sightline.suppress import Selection
 from sightline.types import Batch, Features, Regions, Scored, Targets
@@ -77,126 +86,37 @@ class Towers(nn.Module):
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the towers said of a batch, with the anchors they said it of."""
-
-    logits: Float[Tensor, "B A K"]
-    offsets: Float[Tensor, "B A 4"]
-    anchors: Float[Tensor, "A 4"]
-    level: Int[Tensor, "A"]
-
-
-@runtime_checkable
-class Criterion(Protocol):
-    """What the towers should have said: losses by part."""
-
-    def __call__(
-        self, answers: Answers, targets: Sequence[Targets], teacher: Scored | None
-    ) -> dict[str, Tensor]:
-        """Losses of a batch, each normalised."""
-        ...
-
-
-@dataclass(frozen=True)
 class FocalCriterion:
     """The paper's: IoU matching, focal loss, L1 on the offsets, over the number of positives.
 
-    `weights` is what an anchor counts that answers for an object of each class; None is 1.
+    `gamma` = 0 without `alpha` is plain cross-entropy. `weights` is what an anchor counts that
+    answers for an object of each class; None is 1.
     """
 
-    matcher: IouMatcher = IouMatcher()
+    matcher: Match = IouMatcher()
     alpha: float | None = 0.25
     gamma: float = 2.0
+    box: BoxLoss = "l1"
     weights: tuple[float, ...] | None = None
 
     def __call__(
         self, answers: Answers, targets: Sequence[Targets], teacher: Scored | None = None
     ) -> dict[str, Tensor]:
         """Sums over the batch by its positive anchors."""
-        logits = answers.logits
-        matched = torch.stack([self.matcher(answers.anchors, answers.level, t) for t in targets])
-        image, anchor = (matched >= 0).nonzero(as_tuple=True)
-        positives = normaliser((matched >= 0).sum())
-        wanted = torch.zeros_like(logits)
-        goals, labels = objects_of(targets, image, matched[image, anchor])
-        wanted[image, anchor, labels] = 1.0
-        counted = matched >= -1
-        offsets = bx.encode(goals, answers.anchors[anchor])
-        weight = row_weights(self.weights, labels, (image, anchor), tuple(matched.shape))
-        weight = None if weight is None else weight[counted]
+        refuse_teacher(teacher, self)
+        logits, assigned = answers.logits, assign(answers, targets, self.matcher)
+        positives = normaliser((assigned.matched >= 0).sum())
+        counted, weight = assigned.matched > IGNORED, assigned.weights(self.weights)
+        entropy = focal(
+            logits[counted],
+            assigned.one_hot(logits)[counted],
+            self.alpha,
+            self.gamma,
+            None if weight is None else weight[counted],
+        )
         return {
-            "classification": focal(
-                logits[counted], wanted[counted], self.alpha, self.gamma, weight
-            )
-            / positives,
-            "box": F.l1_loss(answers.offsets[image, anchor], offsets, reduction="sum") / positives,
-        }
-
-
-@dataclass(frozen=True)
-class QualityCriterion:
-    """ATSS, quality focal loss, and GIoU weighted by each box's own IoU.
-
-    The class target of a positive anchor is the IoU that its predicted box reaches. With a
-    teacher, its scores are a second target of weight `trust` wherever its regions are the
-    student's own cells, and its boxes a second goal in proportion to its scores. `weights` is what
-    an anchor counts that answers for an object of each class (None: 1), not in a lesson.
-    """
-
-    matcher: AtssMatcher = AtssMatcher()
-    box_weight: float = 2.0
-    trust: float = 0.7
-    weights: tuple[float, ...] | None = None
-
-    def __call__(
-        self, answers: Answers, targets: Sequence[Targets], teacher: Scored | None = None
-    ) -> dict[str, Tensor]:
-        """Sums over the batch by its positive anchors."""
-        logits, anchors = answers.logits, answers.anchors
-        matched = torch.stack([self.matcher(anchors, answers.level, t) for t in targets])
-        image, anchor = (matched >= 0).nonzero(as_tuple=True)
-        goals, labels = objects_of(targets, image, matched[image, anchor])
-        found = bx.decode(answers.offsets[image, anchor], anchors[anchor])
-        overlap = bx.giou(found, goals)
-        with torch.no_grad():
-            quality = bx.iou_pairs(found, goals)
-            wanted = torch.zeros_like(logits)
-            wanted[image, anchor, labels] = quality
-            positives, total = normaliser((matched >= 0).sum()), normaliser(quality.sum())
-            ignored = matched < BACKGROUND
-            if bool(ignored.any()):  # a target that is the score itself asks for nothing
-                wanted[ignored] = logits[ignored].sigmoid()
-        weight = row_weights(self.weights, labels, (image, anchor), tuple(matched.shape))
-        losses = {
-            "classification": quality_focal(logits, wanted, weight) / positives,
-            "box": self.box_weight * ((1 - overlap) * quality.clamp(min=0.1)).sum() / total,
-        }
-        if teacher is None:
-            return losses
-        lesson = self._lesson(answers, teacher)
-        return {
-            **{name: (1 - self.trust) * loss for name, loss in losses.items()},
-            **{name: self.trust * loss for name, loss in lesson.items()},
-        }
-
-    def _lesson(self, answers: Answers, teacher: Scored) -> dict[str, Tensor]:
-        """The same two losses against the teacher's answers on the cells that both have."""
-        images = len(answers.logits)
-        cells = bx.centres(teacher.regions.boxes).view(images, -1, 2)
-        shared = cells.shape[1]
-        if not torch.equal(cells[0], bx.centres(answers.anchors[:shared])):
-            raise ValueError("the teacher's cells are not the first levels of the student's")
-        wanted = teacher.scores.view(images, shared, -1)
-        weight = wanted.amax(dim=2)
-        image, anchor = (weight > 0.1).nonzero(as_tuple=True)
-        weight = weight[image, anchor]
-        found = bx.decode(answers.offsets[image, anchor], answers.anchors[anchor])
-        goals = teacher.boxes.view(images, shared, 4)[image, anchor]
-        total = normaliser(weight.sum())
-        distance = ((1 - bx.giou(found, goals)) * weight).sum()
-        return {
-            "lesson": quality_focal(answers.logits[:, :shared], wanted) / total,
-            "lesson_box": self.box_weight * distance / total,
+            "classification": entropy / positives,
+            "box": box_loss(answers, assigned, self.box) / positives,
         }
 
 
@@ -206,7 +126,7 @@ class RetinaNet(Anchored):
     def __init__(
         self,
         classes: Sequence[str],
-        encoder: Encoder,
+        encoder: Encoder | ImagePyramid,
         towers: Towers,
         anchors: AnchorGrid,
         criterion: Criterion,
@@ -247,15 +167,73 @@ def retinanet_resnet50_fpn(classes: Sequence[str]) -> RetinaNet:
     )
 
 
-def retinanet_mobilenet_v2(classes: Sequence[str]) -> RetinaNet:
-    """The light one, for CPUs: MobileNetV2, 96 channels, two convolutions a tower, 416 pixels."""
-    backbone, strides = MobileNetV2(), (8, 16, 32, 64, 128)
+Pyramid = Literal["fpn", "image", "single", "hierarchy"]
+"""Figure 1 of the FPN paper: (d), (a), (b), (c); see `nets.pyramids`."""
+
+Loss = Literal[
+    "quality",
+    "focal_0",
+    "focal_0.5",
+    "focal_1",
+    "focal_2",
+    "focal_5",
+    "cross_entropy",
+    "ohem",
+    "ohem_1_3",
+]
+"""How classes are learnt: focal_γ with the α that suits it, cross-entropy without α, OHEM."""
+
+ALPHA = {0.0: 0.75, 0.5: 0.5, 1.0: 0.25, 2.0: 0.25, 5.0: 0.25}
+"""γ → the paper's best α beside it (table 1b)."""
+
+
+def retinanet_mobilenet_v2(
+    classes: Sequence[str], pyramid: Pyramid = "fpn", loss: Loss = "quality"
+) -> RetinaNet:
+    """The light one, for CPUs: MobileNetV2, 96 channels, two convolutions a tower, 416 pixels.
+
+    Square anchors of 40 to 640 pixels: one a cell, a size a level, but all five in each cell of the
+    single map.
+    """
+    encoder = light_encoder(pyramid, 96)
+    sizes = tuple(5.0 * stride for stride in (8, 16, 32, 64, 128))
+    by_level = (sizes,) if pyramid == "single" else tuple((size,) for size in sizes)
+    anchors = AnchorGrid(by_level, ratios=(1.0,), strides=encoder.strides)
     return RetinaNet(
         classes,
-        Encoder(backbone, FPN(backbone.channels[1:], 96, extra="p6p7")),
-        Towers(96, 1, len(classes), depth=2),
-        AnchorGrid(tuple((5.0 * s,) for s in strides), ratios=(1.0,), strides=strides),
-        QualityCriterion(),
+        encoder,
+        Towers(96, anchors.per_cell, len(classes), depth=2),
+        anchors,
+        light_criterion(loss, AtssMatcher(per_cell=anchors.per_cell)),
         Preparation(shorter=None, longer=416),
         Selection(score=0.05, iou=0.6, limit=100, per_level=1000),
     )
+
+
+def light_encoder(pyramid: Pyramid, channels: int) -> Encoder | ImagePyramid:
+    """MobileNetV2 with one of the four pyramids.
+
+    Of five sizes of the image, from twice to an eighth, the map of stride 16 is taken: the last
+    one, of stride 32, would need the image at four times its size.
+    """
+    if pyramid == "image":
+        return ImagePyramid(MobileNetV2(maps=3), channels, (2, 1, 0.5, 0.25, 0.125))
+    backbone = MobileNetV2()
+    if pyramid == "single":
+        return Encoder(backbone, Hierarchy(backbone.channels[-1:], channels))
+    kind = FPN if pyramid == "fpn" else Hierarchy
+    return Encoder(backbone, kind(backbone.channels[1:], channels, extra="p6p7"))
+
+
+def light_criterion(loss: Loss, matcher: AtssMatcher) -> Criterion:
+    """The losses to be compared: all with the same matcher, and boxes by GIoU."""
+    if loss == "quality":
+        return QualityCriterion(matcher)
+    if loss == "cross_entropy":
+        return FocalCriterion(matcher, alpha=None, gamma=0.0, box="giou")
+    if loss == "ohem":
+        return HardExamples(matcher)
+    if loss == "ohem_1_3":
+        return HardExamples(matcher, negatives=3)
+    gamma = float(loss.removeprefix("focal_"))
+    return FocalCriterion(matcher, ALPHA[gamma], gamma, box="giou")

@@ -49,6 +49,15 @@ def channels_last(size: tuple[int, int]) -> Order:
     return Order(to_ours, to_published)
 
 
+def background_last(per_cell: int) -> Order:
+    """The rows of a softmax's convolution, one block for each of `per_cell` boxes of a cell."""
+
+    def turned(x: Tensor, by: int) -> Tensor:
+        return x.view(per_cell, -1, *x.shape[1:]).roll(by, 1).flatten(0, 1)
+
+    return Order(lambda x: turned(x, -1), lambda x: turned(x, 1))
+
+
 @dataclass(frozen=True)
 class Layout:
     """`names`: published layer → ours. `old`: spellings of earlier releases, found in files.
@@ -200,6 +209,30 @@ def _keypoint_rcnn() -> Layout:
     return Layout(names, base.old, base.orders)
 
 
+DEFAULT_BOXES = (4, 6, 6, 6, 4, 4)
+"""Of a cell of each of SSD300's maps."""
+
+
+def _ssd300() -> Layout:
+    names = {"backbone": "encoder"}  # the scale of conv4_3 belongs to no layer
+    for theirs, ours in _vgg16():
+        place = int(theirs.removeprefix("features.")) - 23  # the rest begins with a pooling
+        published = theirs if place < 0 else f"extra.0.{place}"
+        names[f"backbone.{published}"] = f"encoder.backbone.{ours}"
+    names["backbone.extra.0.7.1"] = "encoder.fc6"
+    names["backbone.extra.0.7.3"] = "encoder.fc7"
+    for block in range(4):
+        for layer in (0, 2):
+            names[f"backbone.extra.{block + 1}.{layer}"] = f"encoder.further.{block}.{layer}"
+    orders = {}
+    for level, count in enumerate(DEFAULT_BOXES):
+        logits = f"predictors.class_logits.{level}"
+        names[f"head.classification_head.module_list.{level}"] = logits
+        names[f"head.regression_head.module_list.{level}"] = f"predictors.box_offsets.{level}"
+        orders[logits] = background_last(count)
+    return Layout(names, orders=orders)
+
+
 def _resnet_layout(depth: int) -> Callable[[], Layout]:
     return lambda: Layout(dict(_resnet(depth)))
 
@@ -219,6 +252,7 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "fasterrcnn_resnet50_fpn": _faster_rcnn,
     "maskrcnn_resnet50_fpn": _mask_rcnn,
     "keypointrcnn_resnet50_fpn": _keypoint_rcnn,
+    "ssd300_vgg16": _ssd300,
 }
 """torchvision's names of networks → their layouts."""
 

@@ -45,22 +45,27 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """The feature extractor, width 1.0; `forward` gives C2, C3, C4, C5 (strides 4 to 32)."""
+    """The feature extractor, width 1.0; `forward` gives C2, C3, C4, C5 (strides 4 to 32).
 
-    channels = (24, 32, 96, 320)
-    strides = (4, 8, 16, 32)
+    `maps` is how many of the four: the blocks after the last of these are `absent`.
+    """
+
     _last_of_level = (2, 5, 12, 16)  # rows of `blocks`
 
-    def __init__(self) -> None:
+    def __init__(self, maps: int = 4) -> None:
         super().__init__()
+        self.channels, self.strides = (24, 32, 96, 320)[:maps], (4, 8, 16, 32)[:maps]
         self.stem = ConvNorm(3, 32, 3, 2, activation="relu6")
         self.blocks = nn.ModuleList()
         channels = 32
         for expansion, width, repeats, stride in _STAGES:
             for repeat in range(repeats):
                 first = stride if repeat == 0 else 1
-                self.blocks.append(InvertedResidual(channels, width, first, expansion))
+                if len(self.blocks) <= self._last_of_level[maps - 1]:
+                    self.blocks.append(InvertedResidual(channels, width, first, expansion))
                 channels = width
+        missing = range(len(self.blocks), self._last_of_level[-1] + 1)
+        self.absent = tuple(f"blocks.{row}." for row in missing)
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """The last map of each resolution from 1/4 to 1/32, finest first."""

@@ -54,6 +54,7 @@ PUBLISHED: dict[str, Published] = {
         "alexnet-owt-7be5be79.pth", "alexnet_layers", ("features.", "classifier.6.")
     ),
     "vgg16": Published("vgg16-397923af.pth", "vgg16", ("classifier.",)),
+    "vgg16_features": Published("vgg16_features-amdegroot-88682ab5.pth", "vgg16", ("classifier.",)),
     "vgg16_layers": Published("vgg16-397923af.pth", "vgg16_layers", ("features.", "classifier.6.")),
     "retinanet_resnet50_fpn_coco": Published(
         "retinanet_resnet50_fpn_coco-eeacb38b.pth",
@@ -89,6 +90,12 @@ PUBLISHED: dict[str, Published] = {
         background=True,
         ids=(1,),
     ),
+    "ssd300_vgg16_coco": Published(
+        "ssd300_vgg16_coco-b556d3b4.pth",
+        "ssd300_vgg16",
+        class_layers=tuple((f"head.classification_head.module_list.{k}", 1) for k in range(6)),
+        background=True,
+    ),
 }
 """Name → file of torchvision (BSD-3-Clause), at `download.BASE`."""
 
@@ -103,13 +110,16 @@ def load_published(
 ) -> None:
     """Copy a state dict under published names into `module`; `layout` is a key of `LAYOUTS`.
 
-    Entries whose published name starts with one of `ignore` are left out; every other one must
-    have its place, and every entry of `module` must be filled. Raises WeightsError:
-    weights.architecture, .class_count, .non_finite.
+    Entries whose published name starts with one of `ignore` are left out, and so are those that
+    `module` names as `absent` (a backbone that ends early); every other one must have its place,
+    and every entry of `module` must be filled. Raises WeightsError: weights.architecture,
+    .class_count, .non_finite.
     """
-    skipped = tuple(ignore)
+    skipped, absent = tuple(ignore), tuple(getattr(module, "absent", ()))
     kept = {k: v for k, v in state.items() if not (skipped and k.startswith(skipped))}
-    states.load(module, layouts.layout(layout).to_ours(kept), path=path)
+    ours = layouts.layout(layout).to_ours(kept)
+    there = {k: v for k, v in ours.items() if not (absent and k.startswith(absent))}
+    states.load(module, there, path=path)
 
 
 def load_named(

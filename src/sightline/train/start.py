@@ -158,6 +158,9 @@ def _carry(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say
             f"its options were {before_options or 'the usual ones'}, here they are "
             f"{dict(recipe.options) or 'the usual ones'}"
         )
+        if saved.state.keys() != detector.state_dict().keys():  # other layers
+            _carry_common(detector, saved, recipe, say)
+            return
     bones = skeleton_of(detector)
     before = saved.skeleton or PERSON  # checkpoints without a skeleton were of COCO's person
     reset: list[str] = []
@@ -178,9 +181,9 @@ def _carry(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say
 
 
 def _carry_common(detector: Any, saved: checkpoint.Checkpoint, recipe: Recipe, say: Say) -> None:
-    """Load what two models have in common: the backbone, whole, and what else has the same place
-    and shape: the pyramid, and between models of Faster R-CNN's family both stages. What depends on
-    the classes is taken where these are the same.
+    """Load what two models, or a model with other options, have in common: the backbone, whole, and
+    what else has the same place and shape: the pyramid, and between models of Faster R-CNN's family
+    both stages. What depends on the classes is taken where these are the same.
     """
     own: dict[str, Tensor] = detector.state_dict()
     reset: list[str] = []
