@@ -164,7 +164,11 @@ class YoloV2(nn.Module):
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """Boxes, and for every class Pr(object) · IoU · Pr(class | object)."""
-        raw = self.predict(features).flatten(0, 1)
+        return self.answer(self.predict(features), regions)
+
+    def answer(self, raw: Float[Tensor, "B A C"], regions: Regions) -> Scored:
+        """What the heads' numbers say of the regions."""
+        raw = raw.flatten(0, 1)
         scores = self.named(raw[:, 5:]).mul_(raw[:, 4:5].sigmoid())
         stride = raw.new_tensor(self.encoder.strides)[regions.level]
         return Scored(regions, scores, located(raw[:, :4], regions.boxes, stride))
