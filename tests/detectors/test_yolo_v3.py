@@ -2,7 +2,7 @@
 
 import torch
 
-from sightline.detectors.priors import Answers, Cells, located
+from sightline.detectors.prior_cells import Answers, Cells, located
 from sightline.detectors.yolo_v3 import YoloCriterion, YoloV3, yolo_v3_mobilenet_v2
 from sightline.matching import BACKGROUND
 from sightline.types import Batch, Frame, Targets

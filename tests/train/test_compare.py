@@ -10,7 +10,7 @@ from training_world import brief, draw_dataset
 from sightline import checkpoint
 from sightline.data.records import Dataset
 from sightline.errors import UsageError
-from sightline.train import compare
+from sightline.train import compare, setup
 from sightline.train.compare import Measured, Variant
 
 MODEL = "retinanet_mobilenet_v2"
@@ -53,6 +53,18 @@ def test_another_run_in_the_folder_is_refused(
         with pytest.raises(UsageError, match="not the run that was saved") as caught:
             compare.trained(run, data, out, print)
         assert caught.value.code == "train.changed"
+
+
+def test_settings_that_are_newer_than_a_run_have_not_changed() -> None:
+    """One of the augmentation is told apart like any other."""
+    now = json.loads(json.dumps(SHORT.to_json()))
+    before = json.loads(json.dumps(now))
+    del before["seed"], before["augmentation"]["mosaic_scale"]
+    assert setup.compare(before, now, False, print) == []
+    before["augmentation"]["flip"] = 0.125
+    with pytest.raises(UsageError, match=r"augmentation\.flip: 0.125 → 0.5 \[") as caught:
+        setup.compare(before, now, False, print)
+    assert caught.value.message.count("→") == 1
 
 
 def test_what_was_stopped_goes_on(

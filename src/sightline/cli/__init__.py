@@ -19,6 +19,7 @@ import typer
 import sightline
 from sightline import processes
 from sightline.cli import (
+    anchors,
     check,
     convert,
     demo,
@@ -69,6 +70,7 @@ app.command(short_help="Teach a model your own classes.")(train.train)
 app.command(short_help="Write a data set in another format.")(convert.convert)
 app.command(short_help="Divide a data set into train, val, test.")(split.split)
 app.command(short_help="Find what is wrong with labelled images.")(check.check)
+app.command(short_help="Find the box shapes to begin with.")(anchors.anchors)
 app.command("lr-find", short_help="Find a learning rate to train with.")(lr_find.lr_find)
 app.command(short_help="List the models and their weights.")(models.models)
 

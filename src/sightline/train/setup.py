@@ -277,6 +277,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say
 
     The answer is what changed, in words.
     """
+    before, now = _flat(before), _flat(now)
     # a setting that did not exist yet when the run was saved has not changed
     keys = [key for key in now if key in before and before[key] != now[key]]
     if not keys:
@@ -291,3 +292,9 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], accept: bool, say
         )
     say(f"resuming with changes, so no longer bit-exact: {changes}")
     return found
+
+
+def _flat(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the augmentation beside the others, as `augmentation.KEY`."""
+    inner = known.get("augmentation") or {}
+    return {**known, "augmentation": None, **{f"augmentation.{k}": v for k, v in inner.items()}}
