@@ -48,8 +48,10 @@ def main() -> None:
 def draw(detector: Any, trace: Trace, out: Path) -> None:
     """The four panels of the paper's figure, in the pixels that the network sees."""
     pixels = detector.preparation.restore(trace.batch.pixels[0]).permute(1, 2, 0).numpy()
-    figure = plt.figure(figsize=(13, 7), constrained_layout=True)
-    places = figure.subplot_mosaic([["grid", "boxes", "answers"], ["grid", "classes", "answers"]])
+    figure = plt.figure(figsize=(12.5, 5.8), constrained_layout=True)
+    places = figure.subplot_mosaic(
+        [["grid", "boxes", "answers"], ["grid", "classes", "answers"]], width_ratios=[1.7, 1, 1.7]
+    )
     for panel in places.values():
         panel.imshow(pixels)
         panel.set_xticks([])
@@ -82,9 +84,9 @@ def draw_boxes(panel: Any, trace: Trace) -> None:
     sure = trace.scored.extras["confidence"].clamp(0, 1)
     for row in sure.argsort().tolist():
         x1, y1, x2, y2 = trace.scored.boxes[row].tolist()
-        width = 0.2 + 5 * float(sure[row])
+        width, strong = 0.3 + 5 * float(sure[row]), min(1.0, 0.2 + 1.6 * float(sure[row]))
         box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=width)
-        box.set_edgecolor((0, 0, 0, 0.25 + 0.75 * float(sure[row])))
+        box.set_edgecolor((1, 0.9, 0.1, strong))
         panel.add_patch(box)
     panel.set_xlim(-0.5, trace.batch.size[1] - 0.5)
     panel.set_ylim(trace.batch.size[0] - 0.5, -0.5)
