@@ -213,6 +213,24 @@ def assemble(
     device: str = "cpu",
 ) -> Model:
     """The model of a checkpoint that has been read; for the arguments see `load`."""
+    detector = restored(stored)
+    _check_score(detector, score)
+    module, name = cast(nn.Module, detector), str(stored.manifest["model"])
+    optimise(module, DTYPES[dtype])
+    _place(module, device)
+    selection = getattr(detector, "selection", None)
+    if (
+        score is not None
+        and selection is not None
+        and (selection.method == "nms" or score < selection.score)
+    ):
+        # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
+        detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
+    return Model(detector, name, score, device, dict(stored.manifest))
+
+
+def restored(stored: checkpoint.Checkpoint) -> Detector:
+    """The detector of a checkpoint as it was trained: `assemble` makes it ready."""
     name = str(stored.manifest.get("model", ""))
     if name not in catalogue.MODELS:
         raise WeightsError(
@@ -226,21 +244,9 @@ def assemble(
             "the manifest names no classes", code="weights.class_count", path=stored.path
         )
     detector = catalogue.build(name, stored.classes, stored.skeleton, _options(stored))
-    _check_score(detector, score)
-    module = cast(nn.Module, detector)
-    checkpoint.load_into(module, stored)
+    checkpoint.load_into(cast(nn.Module, detector), stored)
     _restore_preparation(detector, stored)
-    optimise(module, DTYPES[dtype])
-    _place(module, device)
-    selection = getattr(detector, "selection", None)
-    if (
-        score is not None
-        and selection is not None
-        and (selection.method == "nms" or score < selection.score)
-    ):
-        # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
-        detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
-    return Model(detector, name, score, device, dict(stored.manifest))
+    return detector
 
 
 def _check_score(detector: Detector, score: float | None) -> None:

@@ -1,8 +1,6 @@
 """Darknet's files as our networks: what is read from them, what is written, what is refused."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from skimage import data
 
-from sightline import catalogue, pipeline
+from sightline import catalogue, cli, pipeline
+from sightline import checkpoint as checkpoints
 from sightline.detectors import darknet_files
 from sightline.detectors.darknet_files import Found
 from sightline.detectors.yolo_v2 import YoloV2, yolo_v2_darknet19, yolo_v2_tiny
@@ -234,25 +234,45 @@ def test_a_model_by_its_cfg_file(files: Path, found: Found, tmp_path: Path) -> N
     assert caught.value.code == "usage.weights"
 
 
-def test_the_command_line(files: Path, tmp_path: Path) -> None:
+def test_the_command_line(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`detect --model NAME.cfg`, its weights elsewhere; and a file that is cut."""
-    from PIL import Image
-
     picture, cfg = tmp_path / "cat.png", tmp_path / "moved.cfg"
     Image.fromarray(data.chelsea()[:150, :230]).save(picture)
     cfg.write_bytes(files.read_bytes())
-    words = [sys.executable, "-m", "sightline", "detect", str(picture), "--json"]
-    words += ["--model", str(cfg), "--score", "0", "--threads", "1", "--weights"]
-    good = subprocess.run(
-        [*words, str(files.with_suffix(".weights"))], capture_output=True, text=True, check=False
-    )
-    assert good.returncode == 0, good.stderr
-    answer = json.loads(good.stdout)
-    assert {row["label"] for row in answer["detections"]} <= {"class_0", "class_1"}
-    assert answer["detections"]
-    bad = subprocess.run([*words, str(cfg)], capture_output=True, text=True, check=False)
-    assert bad.returncode == 5
-    assert "weights.truncated" in bad.stderr and "layer 0 (convolutional)" in bad.stderr
+
+    words = ("detect", picture, "--json", "--model", cfg, "--score", 0, "--weights")
+    status, out, err = call(capsys, *words, files.with_suffix(".weights"))
+    assert not status, err
+    found = json.loads(out)["detections"]
+    assert found and {row["label"] for row in found} <= {"class_0", "class_1"}
+    status, _, err = call(capsys, *words, cfg)
+    assert status == 5 and "weights.truncated" in err and "layer 0 (convolutional)" in err
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[object, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(word) for word in words])
+    return (stop.value.code, *capsys.readouterr())
+
+
+def test_the_command_line_writes_them(
+    files: Path, found: Found, tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From Darknet's files the same bytes; from a checkpoint of ours the same network."""
+    status, out, err = call(capsys, "darknet", files, "--out", tmp_path / "a.cfg", "--json")
+    assert not status and json.loads(out)["cfg"] == str(tmp_path / "a.cfg"), err
+    for suffix in (".cfg", ".weights"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == files.with_suffix(suffix).read_bytes()
+    stored = darknet_files.stored(files)
+    checkpoints.write(tmp_path / "ours", stored.state, stored.manifest)
+    status, _, err = call(capsys, "darknet", tmp_path / "ours", "--out", tmp_path / "b.cfg")
+    assert not status, err
+    again = darknet_files.read(tmp_path / "b.cfg").detector
+    assert again.classes == ("left", "right") and again.preparation == found.detector.preparation
+    for key, value in found.detector.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    status, _, err = call(capsys, "darknet", checkpoint, "--out", tmp_path / "c.cfg")
+    assert status == 2 and "usage.darknet" in err and not (tmp_path / "c.cfg").exists()
 
 
 def test_a_training_starts_from_them(files: Path, found: Found) -> None:

@@ -22,6 +22,7 @@ from sightline.cli import (
     anchors,
     check,
     convert,
+    darknet,
     demo,
     detect,
     evaluate,
@@ -72,6 +73,7 @@ app.command(short_help="Divide a data set into train, val, test.")(split.split)
 app.command(short_help="Find what is wrong with labelled images.")(check.check)
 app.command(short_help="Find the box shapes to begin with.")(anchors.anchors)
 app.command("lr-find", short_help="Find a learning rate to train with.")(lr_find.lr_find)
+app.command(short_help="Write a YOLO v2 or v3 as Darknet's files.")(darknet.darknet)
 app.command(short_help="List the models and their weights.")(models.models)
 
 
