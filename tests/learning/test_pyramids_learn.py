@@ -22,6 +22,9 @@ pytestmark = pytest.mark.slow
         ("pyramid", "image", 0.45),
         ("pyramid", "hierarchy", 0.35),
         ("pyramid", "fpn", 0.3),
+        ("loss", "cross_entropy", 0.38),
+        ("loss", "focal_2", 0.38),
+        ("loss", "ohem", 0.38),
     ],
 )
 def test_a_variant_learns_blood_cells(
