@@ -1,6 +1,7 @@
 """Draw a sheet of augmented training pictures with everything that is labelled in them.
 
     python examples/augmentation.py DATA --out sheet.png
+    python examples/augmentation.py DATA --model ssd --out patches.png
 
 Looking at it is the best test of a new data set and of a new recipe: a box beside its object, a
 mask on the wrong side or a left arm that became a right one is seen at once.
@@ -17,6 +18,7 @@ from sightline.data import open_dataset
 from sightline.data.augment import Augmentation
 from sightline.data.loader import Loader
 from sightline.data.records import Skeleton
+from sightline.train.recipes import default_for
 from sightline.types import Targets
 
 
@@ -62,6 +64,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="the folder of its images")
     parser.add_argument("--split", default=None)
     parser.add_argument("--out", type=Path, default=Path("augmentation.png"))
+    parser.add_argument("--model", help="as this model is usually trained; else with a bit of all")
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -69,6 +72,8 @@ def main() -> None:
         options.data, options.split, annotations=options.annotations, images=options.images
     )
     recipe = Augmentation(mosaic=0.4, mixup=0.15, copy_paste=0.3)
+    if options.model is not None:
+        recipe = default_for(options.model, dataset, None).augmentation
     pixels, targets = Loader(dataset, recipe, batch=12, seed=options.seed).batch(0, options.size)
     sheet = Image.new("RGB", (4 * options.size, 3 * options.size))
     for i, (picture, labels) in enumerate(zip(pixels, targets, strict=True)):

@@ -468,6 +468,8 @@ YOLO = [
         HEAD + "names: [cat, dog, owl]\n"), severity="warning"),
     _change("twice", "object.repeated", lambda root: (root / "labels/train/b.txt").write_text(
         "0 0.5 0.5 0.5 0.5\n" * 2), severity="warning", pointer="object 2"),
+    _change("cell", "object.same_cell", lambda root: (root / "labels/train/b.txt").write_text(
+        "0 0.5 0.5 0.5 0.5\n1 0.52 0.5 0.2 0.2\n"), severity="warning", pointer="objects 1, 2"),
     _change("A45", "file.encoding", lambda root: (root / "data.yaml").write_bytes(
         (HEAD + "names: [h\u00e9, b]\n").encode("latin-1")), pointer="byte"),
     _change("A50", "file.too_large", _sparse("labels/train/a.txt", (64 << 20) + 1)),

@@ -194,6 +194,8 @@ COCO = [
                labels=_coco(categories=[DOG, CAT | {"name": "a\x1b[31m"}])),
     _coco_case("twice", "object.repeated", severity="warning",
                labels=_row(category_id=90, bbox=[10, 5, 20, 30])),
+    _coco_case("cell", "object.same_cell", severity="warning", pointer="objects 1, 3 (ids 0, 17)",
+               labels=_row(category_id=3, bbox=[15, 10, 12, 21])),
 ]  # fmt: skip
 
 
@@ -261,6 +263,8 @@ VOC = [
     _voc("A59", "image.size", voc_page(ONE, filename="x.jpg", size=(40, 61))),
     _voc("path", "file.machine_path", voc_page(ONE, filename="x.jpg"), "note", "path"),
     _voc("twice", "object.repeated", voc_page(ONE, ONE, filename="x.jpg"), "warning"),
+    _voc("cell", "object.same_cell",
+         voc_page(ONE, voc_object("cat", (6, 5, 20, 21)), filename="x.jpg"), "warning"),
 ]  # fmt: skip
 
 

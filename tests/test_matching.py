@@ -7,7 +7,14 @@ import torch
 
 from sightline import boxes as bx
 from sightline.anchors import AnchorGrid
-from sightline.matching import BACKGROUND, IGNORED, AtssMatcher, IouMatcher, objects_of
+from sightline.matching import (
+    BACKGROUND,
+    IGNORED,
+    AtssMatcher,
+    IouMatcher,
+    MultiBoxMatcher,
+    objects_of,
+)
 from sightline.types import Targets
 
 
@@ -42,15 +49,63 @@ def test_an_object_that_touches_nothing_is_nobodys() -> None:
 
 def test_rows_skip_crowds_and_crowds_set_their_ground_aside() -> None:
     goal = targets([45, 45, 80, 80], [0, 0, 10, 10], crowd=(True, False))
-    for matcher in (IouMatcher(), AtssMatcher()):
+    for matcher in (IouMatcher(), AtssMatcher(), MultiBoxMatcher()):
         matched = matcher(REGIONS, level_of(REGIONS), goal)
         assert matched[0] == 1 and matched[3] == IGNORED, matcher
         assert matched[4] == BACKGROUND, matcher
 
 
 def test_without_objects_all_is_background() -> None:
-    for matcher in (IouMatcher(), AtssMatcher()):
+    for matcher in (IouMatcher(), AtssMatcher(), MultiBoxMatcher()):
         assert matcher(REGIONS, level_of(REGIONS), targets()).tolist() == [BACKGROUND] * 5
+
+
+def test_with_multibox_every_object_has_a_region_of_its_own() -> None:
+    # IoUs with the first object: 1, 0.6, 0.45, 0, 0; with the second, 0.5, 0.83, 0.9, 0, 0; the
+    # third object's best is region 4 with 0.3
+    goal = targets([0, 0, 10, 10], [0, 0, 10, 5], [20, 0, 30, 10])
+    matched = MultiBoxMatcher()(REGIONS, level_of(REGIONS), goal)
+    assert matched.tolist() == [0, 1, 1, BACKGROUND, 2]
+    # two of the same size and place: the first object takes the best region, the second the next
+    twins = targets([0, 0, 10, 10], [0, 0, 10, 10])
+    matched = MultiBoxMatcher()(REGIONS, level_of(REGIONS), twins)
+    assert matched.tolist() == [0, 1, BACKGROUND, BACKGROUND, BACKGROUND]
+    # an IoU of just a half is not above it
+    half = targets([0, 0, 10, 3], [0, 0, 10, 20])
+    matched = MultiBoxMatcher()(REGIONS, level_of(REGIONS), half)
+    assert matched.tolist() == [1, BACKGROUND, 0, BACKGROUND, BACKGROUND]
+
+
+def test_more_objects_than_regions_and_objects_that_touch_none() -> None:
+    goal = targets(*[[0, 0, 10, 10.0 - i] for i in range(7)], [500, 500, 510, 510], [3, 3, 3, 3])
+    matched = MultiBoxMatcher()(REGIONS[:3], level_of(REGIONS[:3]), goal)
+    assert sorted(matched.tolist()) == [0, 4, 5]  # of 10, 6 and 5 pixels: each region's own
+    none = MultiBoxMatcher()(REGIONS[:0], level_of(REGIONS[:0]), goal)
+    assert none.shape == (0,)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_multibox_takes_the_best_pair_that_is_left(seed: int) -> None:
+    """Against the rule as it stands: the best of all pairs, then of what is left."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def some(count: int) -> torch.Tensor:
+        corner = torch.randint(0, 12, (count, 2), generator=rng).float()
+        return torch.cat([corner, corner + torch.randint(1, 9, (count, 2), generator=rng)], dim=1)
+
+    regions, objects = some(30), some(9)
+    left = bx.iou(regions, objects)
+    wanted = torch.where(left.amax(dim=1) > 0.5, left.argmax(dim=1), BACKGROUND)
+    for _ in range(9):
+        if left.max() <= 0:
+            break
+        number = int(left.amax(dim=0).argmax())
+        row = int(left[:, number].argmax())
+        wanted[row] = number
+        left[row], left[:, number] = -1, -1
+    assert torch.equal(
+        MultiBoxMatcher()(regions, level_of(regions), targets(*objects.tolist())), wanted
+    )
 
 
 def pyramid() -> tuple[torch.Tensor, torch.Tensor]:

@@ -65,6 +65,21 @@ def test_each_fate_by_a_worked_example() -> None:
     assert told.score.tolist() == pytest.approx(scores[:, 0].tolist())
 
 
+def test_only_the_best_of_each_class_are_looked_at() -> None:
+    boxes = torch.tensor([[10.0 * i, 10, 10.0 * i + 8, 20] for i in range(5)])
+    scores = torch.tensor([[0.5, 0.0], [0.9, 0.0], [0.7, 0.3], [0.6, 0.0], [0.0, 0.2]])
+    none = torch.zeros(5, dtype=torch.int64)
+    scored = Scored(Regions(boxes, none, none), scores, boxes)
+    batch = Batch(torch.zeros(1, 3, 96, 128), FRAMES[:1])
+    chosen = Selection(per_class=2)
+    (found,) = select(scored, batch, chosen, ("cat", "dog"))
+    pairs = list(zip(found.region.tolist(), found.names, strict=True))
+    assert pairs == [(1, "cat"), (2, "cat"), (2, "dog"), (4, "dog")]
+    (told,) = reasons(scored, batch, chosen)
+    fates = [Outcome(x).name for x in told.outcome.tolist()]
+    assert fates == ["BEYOND_LEVEL", "KEPT", "KEPT", "BEYOND_LEVEL", "KEPT"]
+
+
 def test_a_region_is_told_as_its_luckiest_class() -> None:
     boxes = torch.tensor([[10.0, 10, 30, 30], [10, 10, 30, 29]])
     scores = torch.tensor([[0.9, 0.0, 0.1], [0.8, 0.3, 0.01]])

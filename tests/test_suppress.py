@@ -241,6 +241,7 @@ def test_fused_selection_names_the_best_member() -> None:
         {"score": -1.0, "method": "fusion"},
         {"limit": 0},
         {"per_level": 0},
+        {"per_class": 0},
         {"sigma": 0.0},
         {"min_size": -1.0},
     ],

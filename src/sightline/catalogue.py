@@ -122,6 +122,11 @@ def searches(name: str) -> bool:
     return bool(getattr(get_type_hints(builder(name))["return"], "searches", False))
 
 
+def takes_patches(name: str) -> bool:
+    """Whether a model learns from patches of pictures and from pictures zoomed out."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "takes_patches", False))
+
+
 def preparation_of(name: str) -> Preparation:
     """How a model prepares images before anything is changed, told without making its weights."""
     with torch.device("meta"):

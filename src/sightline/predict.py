@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline import catalogue, checkpoint, images, pipeline, tiles
+from sightline.detectors import darknet_files
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.blocks import optimise
 from sightline.pipeline import Detector, Trace
@@ -145,8 +146,10 @@ def load(
     dtype: Literal["fp32", "bf16"] = "fp32",
     device: str = "cpu",
     options: Mapping[str, str] = catalogue.NONE,
+    weights: str | Path | None = None,
 ) -> Model:
-    """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder).
+    """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder), or
+    from Darknet's NAME.cfg, with NAME.weights beside it or with the file `weights`.
 
     `score` is the threshold that detections must exceed, any number where scores are margins; None
     keeps the detector's own, which suits evaluation. A name of `catalogue.PUBLISHED` fetches those
@@ -164,7 +167,15 @@ def load(
             code="usage.option",
             hint=f"models without weights are {', '.join(catalogue.WEIGHTLESS)}",
         )
-    if str(name_or_path) in catalogue.PUBLISHED:
+    is_darknet = Path(name_or_path).suffix in darknet_files.SUFFIXES
+    if weights is not None and not is_darknet:
+        raise UsageError(
+            f"weights are a file of their own for Darknet's .cfg, not for {name_or_path}",
+            code="usage.weights",
+        )
+    if is_darknet:
+        stored = darknet_files.stored(name_or_path, weights)
+    elif str(name_or_path) in catalogue.PUBLISHED:
         stored = _published(str(name_or_path))
     elif str(name_or_path) in catalogue.WEIGHTLESS:
         stored = _without_weights(str(name_or_path), options)
@@ -202,6 +213,24 @@ def assemble(
     device: str = "cpu",
 ) -> Model:
     """The model of a checkpoint that has been read; for the arguments see `load`."""
+    detector = restored(stored)
+    _check_score(detector, score)
+    module, name = cast(nn.Module, detector), str(stored.manifest["model"])
+    optimise(module, DTYPES[dtype])
+    _place(module, device)
+    selection = getattr(detector, "selection", None)
+    if (
+        score is not None
+        and selection is not None
+        and (selection.method == "nms" or score < selection.score)
+    ):
+        # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
+        detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
+    return Model(detector, name, score, device, dict(stored.manifest))
+
+
+def restored(stored: checkpoint.Checkpoint) -> Detector:
+    """The detector of a checkpoint as it was trained: `assemble` makes it ready."""
     name = str(stored.manifest.get("model", ""))
     if name not in catalogue.MODELS:
         raise WeightsError(
@@ -215,21 +244,9 @@ def assemble(
             "the manifest names no classes", code="weights.class_count", path=stored.path
         )
     detector = catalogue.build(name, stored.classes, stored.skeleton, _options(stored))
-    _check_score(detector, score)
-    module = cast(nn.Module, detector)
-    checkpoint.load_into(module, stored)
+    checkpoint.load_into(cast(nn.Module, detector), stored)
     _restore_preparation(detector, stored)
-    optimise(module, DTYPES[dtype])
-    _place(module, device)
-    selection = getattr(detector, "selection", None)
-    if (
-        score is not None
-        and selection is not None
-        and (selection.method == "nms" or score < selection.score)
-    ):
-        # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
-        detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
-    return Model(detector, name, score, device, dict(stored.manifest))
+    return detector
 
 
 def _check_score(detector: Detector, score: float | None) -> None:

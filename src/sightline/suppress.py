@@ -43,12 +43,12 @@ class Selection:
     iou: float = 0.5
     limit: int = 100
     per_level: int | None = 1000
-    per_class: int | None = None
     method: str = "nms"
     sigma: float = 0.5
     class_agnostic: bool = False
     by_level: bool = False
     min_size: float = 0.0
+    per_class: int | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

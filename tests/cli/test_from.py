@@ -36,7 +36,7 @@ def test_the_formats_in_the_help_are_those_that_there_are() -> None:
     assert set(FORMATS) == set(SOURCES)
 
 
-@pytest.mark.parametrize("verb", ["check", "convert", "evaluate", "split", "train"])
+@pytest.mark.parametrize("verb", ["anchors", "check", "convert", "evaluate", "split", "train"])
 def test_the_help_names_all_formats(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(verb, "--help") == 0
     told = " ".join(capsys.readouterr().out.split())
@@ -60,11 +60,11 @@ def test_check(folder: Path, name: str, objects: int, capsys: pytest.CaptureFixt
     assert part["classes"] == ({"cat": 2} if name == "voc" else {"cat": 1, "dog": 2})
 
 
-@pytest.mark.parametrize("verb", ["check", "evaluate", "split", "train"])
+@pytest.mark.parametrize("verb", ["anchors", "check", "evaluate", "split", "train"])
 def test_a_format_that_it_is_not(
     verb: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = () if verb in ("check", "evaluate") else ("--out", tmp_path / "out")
+    out = () if verb in ("anchors", "check", "evaluate") else ("--out", tmp_path / "out")
     assert status_of(verb, folder, "--from", "coco", *out) == 4
     assert "[dataset.format]" in capsys.readouterr().err
     assert status_of(verb, folder, "--from", "paper", *out) == 2

@@ -81,6 +81,65 @@ def test_stretched_pictures_fill_the_square_and_their_boxes_with_them() -> None:
         np.testing.assert_allclose(box, [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], atol=1)
 
 
+PATCHES = replace(PLAIN, scale=(1.0, 1.0), ratio=1.0, stretch=True, min_visible=0.0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"zoom_out": 1.0}, {"crop": 1.0}, {"zoom_out": 1.0, "crop": 1.0, "stretch": False}]
+)
+@pytest.mark.parametrize("seed", range(8))
+def test_views_are_found_again_where_their_boxes_are(change: dict[str, float], seed: int) -> None:
+    canvas, scene = drawn(replace(PATCHES, **change), seed, masks=True)
+    assert scene.masks is not None and len(scene) > 0
+    for box, label, mask in zip(scene.boxes, scene.labels, scene.masks, strict=True):
+        ys, xs = np.nonzero(is_paint(canvas, label))
+        found = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        np.testing.assert_allclose(box, found, atol=1.5)  # a quarter of the size blurs
+        assert (mask != is_paint(canvas, label)).sum() <= 2 * (mask.sum() ** 0.5 + 4) * 4
+
+
+def test_a_picture_zoomed_out_is_all_there_and_smaller() -> None:
+    shares = []
+    for seed in range(20):
+        canvas, scene = drawn(replace(PATCHES, zoom_out=1.0, zoom_most=3.0), seed)
+        assert len(scene) == 3  # nothing is lost
+        shown = (canvas != np.array(PATCHES.fill)).any(axis=2)
+        ys, xs = np.nonzero(shown)
+        area = (np.ptp(xs) + 1) * (np.ptp(ys) + 1)
+        assert shown.sum() == area  # one rectangle, and the fill around it
+        shares.append(area / SIZE**2)
+    assert 1 / 9 - 0.01 < min(shares) < 0.2 and max(shares) > 0.6
+
+
+def test_of_a_patch_objects_stay_whose_centre_it_holds() -> None:
+    """And what is left of them is their box, however little; others go, however much is left."""
+    cut, lost = 0, 0
+    for seed in range(24):
+        canvas, scene = drawn(replace(PATCHES, crop=1.0, flip=0.0), seed)
+        for label in (0, 2, 4) if seed % 2 == 0 else (1, 3, 5):
+            painted = is_paint(canvas, label)
+            if label in scene.labels:
+                cut += bool(painted[0].any() or painted[-1].any())
+            else:
+                lost += bool(painted.any())
+                touches = [painted[0], painted[-1], painted[:, 0], painted[:, -1]]
+                assert not painted.any() or any(edge.any() for edge in touches)
+    assert cut > 4 and lost > 4
+
+
+def test_without_views_no_random_numbers_are_drawn() -> None:
+    """So that runs of recipes that know none are what they were."""
+    rng, other = np.random.default_rng(3), np.random.default_rng(3)
+    picture = rectangles([0, 2])
+    supply = Supply(picture, lambda rng: picture, lambda rng: picture)
+    canvas = np.empty((64, 64, 3), np.uint8)
+    compose(supply, canvas, rng, replace(PLAIN, flip=0.5))
+    other.random()  # mosaic or not
+    other.uniform(-1, 1, 2), other.random(3)  # scale and ratio, position and flip
+    other.uniform(-1, 1, 4), other.random(2)  # colours, paste and mixup
+    assert rng.bit_generator.state == other.bit_generator.state
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_mosaics_have_their_colours_under_the_boxes_and_not_beside_them(seed: int) -> None:
     canvas, scene = drawn(replace(PLAIN, mosaic=1.0), seed)
@@ -169,6 +228,12 @@ def test_crowds_stay_while_in_sight_and_others_while_enough_is_left() -> None:
     assert Keep(0.3, 1, False)(whole, left, crowd).tolist() == [False, True, False, False]
     assert Keep(0.2, 2, False)(whole, left, crowd).tolist() == [True, True, False, False]
     assert Keep(0.2, 2.5, False)(whole, left, crowd).tolist() == [False, True, False, False]
+    centred = Keep(0.0, 2, False, centre=True)  # the centre is in sight of the last two
+    whole = np.array([[0.0, 0, 10, 10]] * 4)
+    left = np.array([[6.0, 0, 10, 10], [6, 0, 10, 10], [4, 0, 10, 10], [5, 5, 10, 10]])
+    assert centred(whole, left, np.array([False, True, False, False])).tolist() == [
+        False, True, True, True,
+    ]  # fmt: skip
 
 
 def test_none_is_a_letterbox_at_the_top_left() -> None:
@@ -213,7 +278,9 @@ def test_colour_changes_are_what_they_say() -> None:
     "wrong",
     [{"flip": 1.1}, {"scale": (1.0, 0.5)}, {"scale": (0.0, 1.0)}, {"ratio": 0.9}, {"hue": 0.6},
      {"mosaic": -0.1}, {"fill": (0, 0, 256)}, {"brightness": 1.0}, {"mixup_alpha": 0.0},
-     {"min_size": -1.0}, {"translate": float("nan")}],
+     {"min_size": -1.0}, {"translate": float("nan")}, {"zoom_out": 1.1}, {"crop": -0.1},
+     {"zoom_most": 0.9}, {"crop_ratio": 0.5}, {"crop_scale": (0.5, 1.1)},
+     {"crop_scale": (0.0, 1.0)}, {"crop_overlaps": ()}, {"crop_overlaps": (0.5, 1.0)}],
 )  # fmt: skip
 def test_recipes_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=r"augmentation\.range"):

@@ -18,7 +18,7 @@ from sightline.detectors.selective_search import (
     SelectiveSearch,
     selective_search,
 )
-from sightline.detectors.strategies import FAST, QUALITY, Strategies
+from sightline.detectors.strategies import FAST, QUALITY, Order, Strategies
 from sightline.errors import UsageError
 from sightline.evaluate.proposals import evaluate_proposals
 from sightline.images import read
@@ -178,14 +178,31 @@ def test_what_is_nearly_a_better_one_comes_last() -> None:
 def test_what_looks_at_one_thing_alone_stands_behind() -> None:
     assert FAST.weights.tolist() == [1] * 8
     weights = QUALITY.weights.view(5, 4, 4)  # spaces, ks, similarities
-    assert weights[0].tolist() == [[1, 1, 9, 9]] * 4
-    assert weights[3].tolist() == [[9, 9, 81, 81]] * 4
+    for row, share in enumerate((1, 1 / 4, 1 / 9, 1 / 36)):  # (50 / k)²
+        assert weights[0, row].tolist() == pytest.approx([share * x for x in (1, 1, 9, 9)])
+        assert weights[3, row].tolist() == pytest.approx([share * x for x in (9, 9, 81, 81)])
     image, box = torch.zeros(2, dtype=torch.int64), torch.tensor([[0, 0, 9, 9], [20, 0, 40, 9]])
     regions = Regions(box.float(), image, torch.tensor([0, 2]), torch.ones(2))
-    finder = SelectiveSearch(strategies=QUALITY)
+    finder = SelectiveSearch(strategies=replace(QUALITY, order=Order()))
     scores = finder.classify(finder.prepare([cat()]), (), regions).scores[:, 0]
     drawn = np.random.default_rng(0).random(2)
     assert scores.tolist() == pytest.approx([1 / (1 + drawn[0]), 1 / (1 + 9 * drawn[1])])
+
+
+def test_ranks_by_hand() -> None:
+    """Two trees, of 4 and of 2 regions; the largest box is the whole image's, 100 × 40."""
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 100, 40], [0, 0, 20, 10], [50, 10, 60, 50]])
+    positions, strategy = torch.tensor([4.0, 1.0, 2.0, 1.0]), torch.tensor([0, 0, 1, 1])
+    weights = torch.tensor([1.0, 3.0])
+
+    def ranks(**given: float) -> list[float]:
+        found: list[float] = Order(**given).ranks(positions, strategy, boxes, weights).tolist()
+        return found
+
+    assert ranks() == [4, 1, 6, 3]
+    assert ranks(spread=0.5) == [4 + 2, 1 + 2, 3 * (2 + 1), 3 * (1 + 1)]
+    assert ranks(large=0.5) == pytest.approx([4 / 40**0.5, 1, 6 / 20**0.5, 3 / 10**0.5])
+    assert ranks(long=1.0) == [4, 2.5, 12, 12]
 
 
 def test_a_limit_keeps_the_best() -> None:
@@ -259,7 +276,9 @@ def test_modes_of_the_catalogue() -> None:
         (lambda: Strategies(similarities=("x",)), "usage.similarity"),
         (lambda: Strategies(ks=(0,)), "usage.out_of_range"),
         (lambda: Strategies(ks=()), "usage.out_of_range"),
-        (lambda: Strategies(nearly=1.5), "usage.out_of_range"),
+        (lambda: Order(nearly=1.5), "usage.out_of_range"),
+        (lambda: Order(large=-0.1), "usage.out_of_range"),
+        (lambda: Order(alone=0.5), "usage.out_of_range"),
         (lambda: sightline.load("selective_search", options={"mode": "slow"}), "usage.option"),
         (lambda: sightline.load("retinanet", options={"mode": "fast"}), "usage.option"),
     ],

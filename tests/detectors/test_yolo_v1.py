@@ -307,8 +307,8 @@ def test_it_starts_from_boxes_in_the_middle_of_their_cells() -> None:
     model = catalogue.build("yolo_v1", ["cat", "dog"]).eval()  # type: ignore[attr-defined]
     trace = pipeline.run(model, [torch.randint(0, 256, (3, 100, 150), dtype=torch.uint8)])
     away = bx.centres(trace.scored.boxes) - bx.centres(trace.regions.boxes)
-    assert away.abs().max() < 0.1 * 64
-    sides = (trace.scored.boxes[:, 2:] - trace.scored.boxes[:, :2]) / 448
+    assert away.abs().max() < 0.1 * 32
+    sides = (trace.scored.boxes[:, 2:] - trace.scored.boxes[:, :2]) / 224
     torch.testing.assert_close(sides[0::2], torch.full((49, 2), 1 / 9), rtol=0, atol=0.03)
     torch.testing.assert_close(sides[1::2], torch.full((49, 2), 4 / 9), rtol=0, atol=0.06)
     assert (trace.scored.extras["confidence"] - 0.1).abs().max() < 0.1

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from sightline.nets.blocks import ConvNorm, fold, freeze_norms, optimise
 from sightline.nets.mobilenet import MobileNetV2
@@ -22,7 +23,8 @@ def lively(block: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "groups, stride, activation", [(1, 1, "relu"), (6, 2, "relu6"), (1, 2, None)]
+    "groups, stride, activation",
+    [(1, 1, "relu"), (6, 2, "relu6"), (1, 2, None), (1, 2, "leaky")],
 )
 def test_frozen_and_folded_blocks_answer_as_the_plain_one(
     groups: int, stride: int, activation: str | None
@@ -38,6 +40,9 @@ def test_frozen_and_folded_blocks_answer_as_the_plain_one(
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
     if activation is None:
         assert (plain < 0).any()
+    elif activation == "leaky":  # a tenth of what is below zero
+        block.activation = None
+        assert (plain < 0).any() and torch.equal(plain, F.leaky_relu(block(x), 0.1))
     else:
         assert plain.min() >= 0
 

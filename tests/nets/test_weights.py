@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sightline.detectors.faster_rcnn import faster_rcnn_resnet50_fpn
 from sightline.detectors.retinanet import retinanet_resnet50_fpn
+from sightline.detectors.ssd import ssd300_vgg16
 from sightline.errors import UsageError, WeightsError
 from sightline.nets import download, layouts, weights
 from sightline.nets.alexnet import AlexNet, AlexNetLayers
@@ -68,6 +69,42 @@ def test_layouts_lead_there_and_back(name: str, first: str, last: str) -> None:
     assert first in published
     assert last in published
     assert list(layouts.layout(name).to_ours(published)) == list(ours)
+
+
+def test_ssd300_has_the_names_of_the_published_file() -> None:
+    with torch.device("meta"):
+        ours = ssd300_vgg16(["thing"]).state_dict()
+    table = layouts.layout("ssd300_vgg16")
+    published = table.to_published(ours)
+    assert len(published) == len(ours) == 71
+    for name, shape in {
+        "backbone.scale_weight": (512,),
+        "backbone.features.21.weight": (512, 512, 3, 3),
+        "backbone.extra.0.5.bias": (512,),
+        "backbone.extra.0.7.1.weight": (1024, 512, 3, 3),
+        "backbone.extra.4.2.weight": (256, 128, 3, 3),
+        "head.classification_head.module_list.1.weight": (6 * 2, 1024, 3, 3),
+        "head.regression_head.module_list.5.bias": (4 * 4,),
+    }.items():
+        assert published[name].shape == shape, name
+    assert list(table.to_ours(published)) == list(ours)
+
+
+def test_the_background_of_every_default_box_moves_to_the_end() -> None:
+    """Of a file with 91 outputs a box, for 80 classes: theirs is background, 1, 2, … 90."""
+    name = "head.classification_head.module_list.1"
+    value = torch.arange(6 * 91.0)
+    state = {f"{name}.weight": value[:, None].expand(-1, 3), f"{name}.bias": value}
+    entry = weights.PUBLISHED["ssd300_vgg16_coco"]
+    assert (name, 1) in entry.class_layers and entry.background
+    kept = layouts.keep_classes(state, name, 91, (0, *COCO))
+    ours = layouts.layout("ssd300_vgg16").to_ours(kept)
+    found = ours["predictors.class_logits.1.bias"].view(6, 81)
+    for box in range(6):
+        assert found[box].tolist() == [91 * box + number for number in (*COCO, 0)]
+    assert torch.equal(ours["predictors.class_logits.1.weight"][:, 2], found.flatten())
+    back = layouts.layout("ssd300_vgg16").to_published(ours)
+    assert all(torch.equal(back[key], kept[key]) for key in kept)
 
 
 def test_mobilenet_loads_its_imagenet_weights(shared: Path) -> None:

@@ -54,6 +54,13 @@ def augmentations(draw: st.DrawFn) -> Augmentation:
         min_visible=draw(st.floats(0, 1)),
         min_size=draw(st.floats(0, 10)),
         masks=draw(st.booleans()),
+        stretch=draw(st.booleans()),
+        zoom_out=draw(CHANCE),
+        zoom_most=draw(st.floats(1, 5)),
+        crop=draw(CHANCE),
+        crop_overlaps=(draw(st.floats(0, 0.95)),),
+        crop_scale=(draw(st.floats(0.01, 0.5)), draw(st.floats(0.5, 1))),
+        crop_ratio=draw(st.floats(1, 4)),
     )
 
 

@@ -146,6 +146,19 @@ def test_a_size_that_is_no_multiple_of_32(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "last.safetensors").exists()
 
 
+def test_what_looks_at_single_maps_is_shown_all_sizes(tmp_path: Path) -> None:
+    dataset = draw_dataset(tmp_path, 2)
+    plain = default_for("retinanet", dataset).augmentation
+    assert plain.zoom_out == plain.crop == 0
+    for name, size in (("ssd", 320), ("ssd300_vgg16", 300)):
+        recipe = default_for(name, dataset, None)
+        assert recipe.sizes == ((1.0, size),)
+        shown = recipe.augmentation
+        assert shown.zoom_out == 0.5 and shown.crop == 0.86 and shown.mosaic == 0
+        assert shown.stretch and not shown.masks
+        assert from_json(recipe.to_json()) == recipe
+
+
 def test_what_finds_nothing_yet_learns_faster(tmp_path: Path) -> None:
     dataset = draw_dataset(tmp_path, 2)
     backbone, own, other = (tmp_path / f"{name}.safetensors" for name in ("net", "own", "other"))

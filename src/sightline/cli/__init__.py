@@ -19,8 +19,10 @@ import typer
 import sightline
 from sightline import processes
 from sightline.cli import (
+    anchors,
     check,
     convert,
+    darknet,
     demo,
     detect,
     evaluate,
@@ -69,7 +71,9 @@ app.command(short_help="Teach a model your own classes.")(train.train)
 app.command(short_help="Write a data set in another format.")(convert.convert)
 app.command(short_help="Divide a data set into train, val, test.")(split.split)
 app.command(short_help="Find what is wrong with labelled images.")(check.check)
+app.command(short_help="Find the box shapes to begin with.")(anchors.anchors)
 app.command("lr-find", short_help="Find a learning rate to train with.")(lr_find.lr_find)
+app.command(short_help="Write a YOLO v2 or v3 as Darknet's files.")(darknet.darknet)
 app.command(short_help="List the models and their weights.")(models.models)
 
 

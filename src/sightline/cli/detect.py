@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from sightline.types import Detections
 
 SOURCES = "Images, folders, patterns such as 'photos/*.jpg', or - for an image on standard input."
-MODEL = "A name of `sightline models`, or a checkpoint: NAME.safetensors, or a run's folder."
+MODEL = (
+    "A name of `sightline models`, or a checkpoint: NAME.safetensors, or a run's folder; "
+    "or Darknet's NAME.cfg, with NAME.weights and perhaps NAME.names beside it."
+)
+WEIGHTS = "Darknet's .weights file, where it does not lie beside the .cfg."
 OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
 SAVE = "What to write there, with commas: pictures, coco, yolo, csv, jsonl.  [default: pictures]"
 
@@ -44,6 +48,7 @@ class Options:
 def detect(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCES)],
     model: Annotated[str, typer.Option(help=MODEL)] = "retinanet",
+    weights: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
     save: Annotated[str | None, typer.Option(help=SAVE, show_default=False)] = None,
     masks: Annotated[str | None, typer.Option(help=MASKS, show_default=False)] = None,
@@ -79,7 +84,7 @@ def detect(
     options = Options(tile, limit, max_pixels, as_json, masks or "rle")
     if masks is not None:
         _need_place(options, folder, kinds)
-    ready = prepare(model, score, bf16, threads)
+    ready = prepare(model, score, bf16, threads, weights)
     if masks is not None:
         _need_masks(ready)
     images = expand(sources)
@@ -94,7 +99,13 @@ def detect(
         raise typer.Exit(3 if tally.done else 4)
 
 
-def prepare(model: str, score: float | None, bf16: bool, threads: int | None) -> Model:
+def prepare(
+    model: str,
+    score: float | None,
+    bf16: bool,
+    threads: int | None,
+    weights: Path | None = None,
+) -> Model:
     """The model, ready; `threads` holds for the whole process."""
     import torch
 
@@ -104,7 +115,7 @@ def prepare(model: str, score: float | None, bf16: bool, threads: int | None) ->
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    return load(model, score=score, dtype="bf16" if bf16 else "fp32")
+    return load(model, score=score, dtype="bf16" if bf16 else "fp32", weights=weights)
 
 
 def _need_place(options: Options, folder: Path | None, kinds: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ A recipe of chances and ranges (`Augmentation`), and `compose`, which follows it
 generator. Every image that takes part is placed by one axis-aligned map and drawn in one pass.
 
 Mosaic: YOLOv4 (arXiv:2004.10934). Mixup: arXiv:1710.09412, without weighting the targets.
-Copy-paste: arXiv:2012.07177.
+Copy-paste: arXiv:2012.07177. Zooming out and patches: SSD (arXiv:1512.02325).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from numpy.random import Generator
 
 from sightline.data.placement import Picture, Placement
 from sightline.data.scene import Keep, Scene
+from sightline.data.views import View, Window, cropped, placed, whole, zoomed_out
 from sightline.errors import UsageError
 from sightline.ops.warp import blend
 
@@ -24,9 +25,6 @@ __all__ = ["Augmentation", "Supply", "compose"]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Rec. 601: how bright red, green and blue look."""
-
-Window = tuple[int, int, int, int]
-"""(left, top, right, bottom) in pixels of the canvas."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,12 @@ class Augmentation:
     `saturation` change by up to that share, `hue` by up to that part of a turn. `mosaic` draws four
     images around a random centre, each at `mosaic_scale`; `mixup` blends in a second picture with a
     weight from Beta(`mixup_alpha`, `mixup_alpha`); `copy_paste` pastes objects that have masks from
-    another image. Boxes stay while `min_visible` of their area and sides of `min_size` pixels
-    are left. `fill` is the colour of empty canvas, RGB. `masks` says whether targets carry masks.
+    another image. `zoom_out` shows a picture that is drawn alone within up to `zoom_most` times its
+    sides, `crop` a patch of it, then with the objects whose centre lies inside: one of them
+    overlaps the patch by one of `crop_overlaps` (IoU); its share of the picture is the square of a
+    `crop_scale`, its shape up to `crop_ratio` times as wide or high. Boxes stay while `min_visible`
+    of their area and sides of `min_size` pixels are left. `fill` is the colour of empty canvas,
+    RGB. `masks` says whether targets carry masks.
     """
 
     flip: float = 0.5
@@ -62,9 +64,16 @@ class Augmentation:
     fill: tuple[int, int, int] = (124, 116, 104)
     masks: bool = True
     stretch: bool = False
+    zoom_out: float = 0.0
+    zoom_most: float = 4.0
+    crop: float = 0.0
+    crop_overlaps: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+    crop_scale: tuple[float, float] = (0.3, 1.0)
+    crop_ratio: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "translate", "mosaic", "mixup", "copy_paste", "min_visible"):
+        chances = ("flip", "mosaic", "mixup", "copy_paste", "zoom_out", "crop")
+        for name in (*chances, "translate", "min_visible"):
             self._check(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
         for name in ("scale", "mosaic_scale"):
             low, high = getattr(self, name)
@@ -72,7 +81,13 @@ class Augmentation:
         for name in ("brightness", "contrast", "saturation"):
             self._check(name, 0 <= getattr(self, name) < 1, "at least 0 and under 1")
         self._check("hue", 0 <= self.hue <= 0.5, "between 0 and 0.5")
-        self._check("ratio", 1 <= self.ratio < np.inf, "at least 1")
+        for name in ("ratio", "zoom_most", "crop_ratio"):
+            self._check(name, 1 <= getattr(self, name) < np.inf, "at least 1")
+        low, high = self.crop_scale
+        self._check("crop_scale", 0 < low <= high <= 1, "two shares, the smaller first")
+        overlaps = self.crop_overlaps
+        good = len(overlaps) > 0 and all(0 <= iou < 1 for iou in overlaps)
+        self._check("crop_overlaps", good, "one or more, at least 0 and under 1")
         self._check("mixup_alpha", 0 < self.mixup_alpha < np.inf, "positive")
         self._check("min_size", 0 <= self.min_size < np.inf, "at least 0")
         self._check("fill", all(0 <= c <= 255 for c in self.fill), "three bytes")
@@ -87,13 +102,13 @@ class Augmentation:
     def none(cls) -> "Augmentation":
         """Only fit the image into the square, at its top left corner, as for evaluation."""
         zero = {f.name: 0.0 for f in fields(cls) if f.type in (float, "float")}
-        zero |= {"ratio": 1.0, "mixup_alpha": 1.0}
+        zero |= {"ratio": 1.0, "mixup_alpha": 1.0, "zoom_most": 1.0, "crop_ratio": 1.0}
         return replace(cls(), scale=(1.0, 1.0), **zero)  # type: ignore[arg-type]
 
     @property
     def keep(self) -> Keep:
         """The rule by which objects stay."""
-        return Keep(self.min_visible, self.min_size, self.masks)
+        return Keep(self.min_visible, self.min_size, self.masks, centre=self.crop > 0)
 
 
 @dataclass(frozen=True)
@@ -134,55 +149,52 @@ def _log_uniform(rng: Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
+def _view(picture: Picture, rng: Generator, a: Augmentation) -> View:
+    """What is shown of a picture that is drawn alone. Chances of 0 draw no random numbers."""
+    view = whole(picture.size)
+    if a.zoom_out and rng.random() < a.zoom_out:
+        view = zoomed_out(view, a.zoom_most, rng)
+    if a.crop and rng.random() < a.crop:
+        rule = (a.crop_overlaps, a.crop_scale, a.crop_ratio)
+        view = cropped(view, picture.objects, *rule, rng)
+    return view
+
+
 def _scaled(
-    picture: Picture, side: int, limits: tuple[float, float], rng: Generator, a: Augmentation
+    view: View, side: int, limits: tuple[float, float], rng: Generator, a: Augmentation
 ) -> tuple[float, float]:
     """Random (x, y) scales, relative to fitting the longer side into `side`, or to filling it."""
-    height, width = picture.size if a.stretch else (max(picture.size),) * 2
+    width, height = view[2] - view[0], view[3] - view[1]
+    if not a.stretch:
+        width = height = max(width, height)
     scale = _log_uniform(rng, *limits)
     ratio = _log_uniform(rng, 1 / a.ratio, a.ratio) ** 0.5
     return side / width * scale * ratio, side / height * scale / ratio
 
 
-def _placement(
-    picture: Picture,
-    scales: tuple[float, float],
-    corner: tuple[float, float],
-    window: Window,
-    mirror: bool,
+def _anywhere(
+    picture: Picture, view: View, side: int, rng: Generator, a: Augmentation
 ) -> Placement:
-    """The picture's left top on `corner`, drawn within `window`."""
-    height, width = picture.size
-    (sx, sy), (left, top) = scales, corner
-    affine = [-sx, left + sx * width, sy, top] if mirror else [sx, left, sy, top]
-    x1, y1 = max(window[0], int(np.floor(left))), max(window[1], int(np.floor(top)))
-    x2 = min(window[2], int(np.ceil(left + sx * width)))
-    y2 = min(window[3], int(np.ceil(top + sy * height)))
-    clip = np.array([x1, y1, max(x1, x2), max(y1, y2)], np.int64)
-    return Placement(np.array(affine, np.float64), clip)
-
-
-def _anywhere(picture: Picture, side: int, rng: Generator, a: Augmentation) -> Placement:
-    """One picture on the whole canvas."""
-    scales = _scaled(picture, side, a.scale, rng, a)
-    room = side - scales[0] * picture.size[1], side - scales[1] * picture.size[0]
+    """A view of one picture on the whole canvas."""
+    scales = _scaled(view, side, a.scale, rng, a)
+    room = side - scales[0] * (view[2] - view[0]), side - scales[1] * (view[3] - view[1])
     x, y = (float(free * a.translate * u) for free, u in zip(room, rng.random(2), strict=True))
-    return _placement(picture, scales, (x, y), (0, 0, side, side), rng.random() < a.flip)
+    return placed(picture, view, scales, (x, y), (0, 0, side, side), rng.random() < a.flip)
 
 
 def _quadrant(
     picture: Picture, window: Window, side: int, rng: Generator, a: Augmentation
 ) -> Placement:
     """One picture of a mosaic: where it is too small it touches the centre, else a random crop."""
-    scales = _scaled(picture, side, a.mosaic_scale, rng, a)
-    corner = []
+    view, corner = whole(picture.size), []
+    scales = _scaled(view, side, a.mosaic_scale, rng, a)
     for axis, length in enumerate((scales[0] * picture.size[1], scales[1] * picture.size[0])):
         low, high = window[axis], window[axis + 2]
         free = high - low - length
         share = rng.random() if free < 0 else float(low == 0)
         corner.append(low + free * share)
     mirror = rng.random() < a.flip
-    return _placement(picture, scales, (corner[0], corner[1]), window, mirror)
+    return placed(picture, view, scales, (corner[0], corner[1]), window, mirror)
 
 
 def _mosaic(
@@ -206,7 +218,7 @@ def _single(
     supply: Supply, canvas: UInt8[ndarray, "S S 3"], rng: Generator, a: Augmentation
 ) -> Scene:
     side = len(canvas)
-    placement = _anywhere(supply.main, side, rng, a)
+    placement = _anywhere(supply.main, _view(supply.main, rng, a), side, rng, a)
     placement.paint(canvas, supply.main, colour_change(rng, a))
     return Scene.place(supply.main.objects, placement, (side, side), supply.flips, a.keep)
 
@@ -223,7 +235,7 @@ def _paste(
     rows = np.flatnonzero(known & ~objects.crowd)
     rows = rows[rng.random(len(rows)) < 0.5]
     side = len(canvas)
-    placement = _anywhere(donor, side, rng, a)
+    placement = _anywhere(donor, whole(donor.size), side, rng, a)
     colour = colour_change(rng, a)
     keep = replace(a.keep, masks=True)
     pasted = Scene.place(objects[rows], placement, (side, side), supply.flips, keep)

@@ -132,12 +132,14 @@ class Scene:
 class Keep:
     """Which objects still count: `min_visible` of the area left, and no side under `min_size`.
 
-    A crowd region stays as long as anything of it is in sight. `masks` says whether to draw them.
+    With `centre` their centre must be in sight too. A crowd region stays as long as anything of it
+    is in sight. `masks` says whether to draw them.
     """
 
     min_visible: float
     min_size: float
     masks: bool
+    centre: bool = False
 
     def __call__(
         self, whole: Float[ndarray, "N 4"], left: Float[ndarray, "N 4"], crowd: Bool[ndarray, "N"]
@@ -149,6 +151,9 @@ class Keep:
         before, after = all_sides.prod(axis=1), sides.prod(axis=1)
         smallest = sides.min(axis=1, initial=np.inf)
         good = (after >= self.min_visible * before) & (smallest >= self.min_size)
+        if self.centre:  # what is left holds the centre just where the window does
+            middle = (whole[:, :2] + whole[:, 2:]) / 2
+            good &= ((left[:, :2] <= middle) & (middle <= left[:, 2:])).all(axis=1)
         seen: ndarray = finite & (smallest > 0) & (good | crowd)
         return seen
 

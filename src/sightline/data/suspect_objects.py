@@ -3,11 +3,19 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from sightline.data import masks
 from sightline.data.records import Dataset, Example, Fault
 
 Splits = Mapping[str, Dataset]
+
+CELLS = 7
+"""Rows and columns of the grid of YOLO v1, whose cells answer for one object each."""
+
+LISTED = 10
+"""Objects of one cell named one by one; the rest are counted."""
 
 AREA_SLACK = 0.25
 """By what share an area may differ from that of its mask: tools count pixels differently."""
@@ -50,6 +58,40 @@ def repeated_objects(splits: Splits) -> list[Fault]:
                 answer.append(_suspect("object.repeated", message, example, row, hint))
             seen.setdefault(key, row)
     return answer
+
+
+def objects_in_one_cell(splits: Splits) -> list[Fault]:
+    """Objects whose centres lie in one cell of a 7 × 7 grid over the image: one fault a cell.
+
+    YOLO v1 learns and finds one of them only (Redmon 2016, section 2.4). Crowds are not counted.
+    """
+    answer = []
+    for example in every_example(splits):
+        rows = np.flatnonzero(~example.objects.crowd)
+        boxes, limits = example.objects.boxes[rows].astype(np.float64), example.size[::-1]
+        place = (boxes[:, :2] + boxes[:, 2:]) / 2 / limits * CELLS
+        column, line = np.clip(np.floor(place), 0, CELLS - 1).astype(int).T
+        cells, owner, counts = np.unique(
+            line * CELLS + column, return_inverse=True, return_counts=True
+        )
+        for index in np.flatnonzero(counts > 1).tolist():
+            own, cell = rows[owner == index], int(cells[index])
+            where = f"row {cell // CELLS + 1}, column {cell % CELLS + 1} of {CELLS} × {CELLS}"
+            message = f"the centres of {len(own)} objects lie in one cell ({where})"
+            hint = "YOLO v1 learns one object a cell; other methods do not mind"
+            answer.append(_suspect_group("object.same_cell", message, example, own, hint))
+    return answer
+
+
+def _suspect_group(
+    code: str, message: str, example: Example, rows: Int[ndarray, "n"], hint: str
+) -> Fault:
+    """A fault of several objects; its id is that of the first which is lost."""
+    ids = example.objects.ids[rows].tolist()
+    more = f" and {len(ids) - LISTED} more" if len(ids) > LISTED else ""
+    numbers = ", ".join(str(row + 1) for row in rows[:LISTED].tolist())
+    pointer = f"objects {numbers}{more} (ids {', '.join(map(str, ids[:LISTED]))}{more})"
+    return Fault(code, message, str(example.path), pointer, hint, "warning", ids[1])
 
 
 def masks_astray(splits: Splits) -> list[Fault]:

@@ -19,6 +19,7 @@ from sightline.data.suspect_objects import (
     every_example,
     keypoints_astray,
     masks_astray,
+    objects_in_one_cell,
     repeated_objects,
     wrong_areas,
 )
@@ -186,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     corners_for_sides,
     listed_twice,
     repeated_objects,
+    objects_in_one_cell,
     masks_astray,
     wrong_areas,
     keypoints_astray,

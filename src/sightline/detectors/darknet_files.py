@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sightline.checkpoint import Checkpoint
 from sightline.detectors.yolo_v2 import STRIDE, YoloV2, yolo_v2_darknet19, yolo_v2_tiny
 from sightline.detectors.yolo_v3 import yolo_v3_darknet53, yolo_v3_tiny
 from sightline.errors import UsageError, WeightsError
@@ -92,14 +93,31 @@ def read(path: str | Path, weights: str | Path | None = None) -> Found:
     config = darknet_cfg.parse(text, cfg)
     count = _classes(config)
     network = _nearest(config)
-    detector = network.build(class_names(cfg, count))
-    _compare(config, detector, network.name)
-    detector.set_priors(_priors(config, detector))
+    names = class_names(cfg, count)
+    with torch.device("meta"):  # nothing is made of the files before they are understood
+        form = network.build(names)
+    _compare(config, form, network.name)
+    priors = _priors(config, form)
+    darknet_weights.check(form.plan().layers, numbers)
+    detector = network.build(names)
+    detector.set_priors(priors)
     detector.preparation = replace(detector.preparation, longer=config.size[0])
     header = darknet_weights.load(detector.plan().layers, numbers)
     assert isinstance(detector.seen, Tensor)
     detector.seen.fill_(header.seen)
     return Found(detector, network.name, network.options, Source(text, header))
+
+
+def stored(path: str | Path, weights: str | Path | None = None) -> Checkpoint:
+    """What a checkpoint of ours would hold of the network that `read` gives."""
+    found = read(path, weights)
+    manifest = {
+        "model": found.name,
+        "classes": list(found.detector.classes),
+        "options": dict(found.options),
+        "preparation": {"longer": found.detector.preparation.longer},
+    }
+    return Checkpoint(found.detector.state_dict(), manifest, pair(path, weights)[1])
 
 
 def save(

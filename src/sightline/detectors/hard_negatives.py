@@ -55,7 +55,7 @@ class Mining:
     hard: int = 5000
     settled: float = 0.03
     images: int = 500
-    looks: int = 10
+    looks: int = 20
     rows: int = 24_000
     memory: int = 1 << 30
 

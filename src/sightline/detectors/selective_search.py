@@ -36,7 +36,7 @@ WIDTH_500 = Preparation(None, 500, divisor=1, mean=(0, 0, 0), std=(1, 1, 1), enl
 """As R-CNN looks at its images: at most 500 pixels wide or high, never enlarged."""
 
 
-VERSION = 3
+VERSION = 4
 """Counts changes of the code that change a box or the order."""
 
 
@@ -156,20 +156,21 @@ class SelectiveSearch(nn.Module):
         return _packed([(image, trees[image, which]) for image, which in jobs], len(batch))
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
-        """The order: position × a random number, small ones first, as the score 1 / (1 + that).
+        """The order: rank × a random number, small ones first, as the score 1 / (1 + that).
 
-        What overlaps a better region nearly, as the strategies have it, stands behind all others.
+        What overlaps a better region nearly, as the order has it, stands behind all others.
         """
         assert regions.scores is not None
-        positions = self.strategies.weights[regions.level] / regions.scores
-        scores = torch.empty(len(regions))
+        order, weights = self.strategies.order, self.strategies.weights
+        positions, scores = 1 / regions.scores, torch.empty(len(regions))
         for image in range(len(batch)):  # each anew, so that neighbours change nothing
             rows = (regions.image == image).nonzero()[:, 0]
             if not len(rows):
                 continue
             drawn = torch.from_numpy(np.random.default_rng(self.seed).random(len(rows)))
-            ranks = positions[rows] * drawn
-            best = nms(regions.boxes[rows], (1 / (1 + ranks)).float(), self.strategies.nearly)
+            boxes = regions.boxes[rows]
+            ranks = order.ranks(positions[rows], regions.level[rows], boxes, weights) * drawn
+            best = nms(boxes, (1 / (1 + ranks)).float(), order.nearly)
             behind = torch.ones(len(rows), dtype=torch.bool)
             behind[best] = False
             ranks[behind] += ranks.max() + 1

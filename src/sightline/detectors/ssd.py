@@ -200,7 +200,13 @@ class MultiBoxCriterion:
 
 
 class SSD(Anchored):
-    """A hierarchy of maps, and predictors for the default boxes of each."""
+    """A hierarchy of maps, and predictors for the default boxes of each.
+
+    Nothing but its own map tells a predictor what an object looks like at its size, so all sizes
+    have to be shown: it learns from patches and from pictures zoomed out.
+    """
+
+    takes_patches = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.errors import UsageError
@@ -15,10 +15,52 @@ from sightline.ops.grouping import require_similarity
 
 Mode = Literal["fast", "quality"]
 
-ALONE = 9.0
-"""How many times further behind stands what a strategy finds that looks at one channel alone, or
-compares by one measure alone.
-"""
+
+@dataclass(frozen=True)
+class Order:
+    """In which order regions are proposed: rank × a random number, small ones first.
+
+    The paper's rank is the position i in the hierarchy, 1 for the whole image; here it is
+    i + `spread` · n of n regions, so that small ones get a turn too. It counts `alone` times where
+    a strategy looks at one channel alone, and where it compares by one measure alone; and in
+    proportion to (share of the image)^`large`, (longer / shorter side)^`long` and (1 / k)^`fine`.
+    Regions that overlap by more than `nearly` are one proposal, met twice: all but the best stand
+    behind all others. Raises UsageError.
+    """
+
+    alone: float = 9.0
+    nearly: float = 0.9
+    spread: float = 0.0
+    large: float = 0.0
+    long: float = 0.0
+    fine: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_fraction("nearly", self.nearly)
+        powers = (self.spread, self.large, self.long, self.fine)
+        if self.alone < 1 or min(powers) < 0:
+            raise UsageError(
+                f"no order: {self}",
+                code="usage.out_of_range",
+                hint="alone is 1 at least, spread, large, long and fine 0",
+            )
+
+    def ranks(
+        self,
+        positions: Float[Tensor, "R"],
+        strategy: Int[Tensor, "R"],
+        boxes: Float[Tensor, "R 4"],
+        weights: Float[Tensor, "strategies"],
+    ) -> Float[Tensor, "R"]:
+        """The ranks of one image's regions, before chance; `weights` are those of strategies."""
+        counts = positions.new_zeros(len(weights))
+        counts = counts.scatter_reduce(0, strategy, positions, "amax")
+        ranks = weights[strategy] * (positions + self.spread * counts[strategy])
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
+        shares = sides.prod(dim=1)
+        shares = shares / shares.max()
+        longer = sides.amax(dim=1) / sides.amin(dim=1)
+        return ranks * shares**self.large * longer**self.long
 
 
 @dataclass(frozen=True)
@@ -27,17 +69,15 @@ class Strategies:
 
     `spaces` are names of `ops.colour_spaces`; `ks` thresholds of the segmentation, and at once
     the least size of a segment in pixels; `similarities` letters of `ops.grouping`. Segmentations
-    are numbered space by space, strategies segmentation by segmentation. Regions that overlap by
-    more than `nearly` are one proposal, met twice. Raises UsageError.
+    are numbered space by space, strategies segmentation by segmentation. Raises UsageError.
     """
 
     spaces: tuple[str, ...] = ("hsv", "lab")
     ks: tuple[int, ...] = (50, 100)
     similarities: tuple[str, ...] = ("ctsf", "tsf")
-    nearly: float = 0.9
+    order: Order = Order()
 
     def __post_init__(self) -> None:
-        require_fraction("nearly", self.nearly)
         for space in self.spaces:
             require_space(space)
         for letters in self.similarities:
@@ -51,16 +91,24 @@ class Strategies:
 
     @property
     def weights(self) -> Float[Tensor, "strategies"]:
-        """What the ranks of each strategy are multiplied by."""
-        every = product(self.spaces, self.ks, self.similarities)
-        return torch.tensor([ALONE ** ((len(s) == 1) + (len(t) == 1)) for s, _, t in every])
+        """What the ranks of each strategy are multiplied by; 1 for the first k."""
+        order, every = self.order, product(self.spaces, self.ks, self.similarities)
+        return torch.tensor(
+            [
+                order.alone ** ((len(s) == 1) + (len(t) == 1)) * (self.ks[0] / k) ** order.fine
+                for s, k, t in every
+            ]
+        )
 
 
 FAST = Strategies()
 """The paper's 8."""
 
 QUALITY = Strategies(
-    ("hsv", "lab", "rgi", "h", "i"), (50, 100, 150, 300), ("ctsf", "tsf", "f", "s"), 0.8
+    ("hsv", "lab", "rgi", "h", "i"),
+    (50, 100, 150, 300),
+    ("ctsf", "tsf", "f", "s"),
+    Order(nearly=0.75, spread=0.25, large=0.4, long=1.0, fine=2.0),
 )
 """The paper's 80."""
 

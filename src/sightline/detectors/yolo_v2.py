@@ -24,14 +24,16 @@ from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline import processes
-from sightline.detectors.priors import Answers, Cells, Criterion, Shapes, located
+from sightline.detectors.prior_cells import Answers, Cells, Criterion, Shapes, located
 from sightline.errors import UsageError
+from sightline.fitting import Desk, Samples
 from sightline.matching import BACKGROUND
 from sightline.nets.darknet import Darknet19, TinyDarknet
 from sightline.nets.darknet_necks import DarknetEncoder, Deeper, Passthrough
 from sightline.nets.darknet_plan import Plan
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.preparation import Preparation
+from sightline.priors import fit
 from sightline.suppress import Selection, select
 from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
 
@@ -39,6 +41,9 @@ STRIDE = 32
 VOC = ((1.3221, 1.73145), (3.19275, 4.00944), (5.05587, 8.09892), (9.47112, 4.84053), (11.2364, 10.0071))  # fmt: skip  # noqa: E501
 TINY_VOC = ((1.08, 1.19), (3.42, 4.41), (6.63, 11.38), (9.42, 5.11), (16.62, 10.52))
 """The published priors for VOC, in cells of 32 pixels."""
+
+LOOKED_AT = 1000
+"""Images of a data set whose boxes tell its shapes."""
 
 BATCH_SEEN = 12800
 """So many images long all priors are drawn to their own place (Darknet's region layer)."""
@@ -95,6 +100,9 @@ class YoloV2(nn.Module):
     start = 0.1
     """The objectness that an untrained head begins with."""
 
+    clusters = True
+    """Whether a training that begins anew takes its priors from the data."""
+
     def __init__(
         self,
         classes: Sequence[str],
@@ -107,7 +115,7 @@ class YoloV2(nn.Module):
         super().__init__()
         self.classes, self.encoder, self.criterion = tuple(classes), encoder, criterion
         self.preparation, self.selection = preparation, selection
-        self.register_buffer("priors", torch.tensor(priors))
+        self.register_buffer("priors", torch.tensor(priors, device="cpu"))  # never meta
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         outputs = len(priors[0]) * (5 + len(self.classes))
         self.heads = nn.ModuleList(nn.Conv2d(c, outputs, 1) for c in encoder.channels)
@@ -124,6 +132,32 @@ class YoloV2(nn.Module):
         if priors.shape != self.priors.shape:
             raise ValueError(f"priors {tuple(priors.shape)} for {tuple(self.priors.shape)}")
         self.priors.copy_(priors)
+
+    def prime(self, samples: Samples, desk: Desk) -> None:
+        """Priors of the data's own shapes, where nothing was learnt yet with others (`seen` is 0).
+
+        k-means with 1 − IoU ("Dimension Clusters") over the boxes of at most `LOOKED_AT` images,
+        each scaled as it is prepared. With fewer shapes than priors, these stay as they are.
+        """
+        assert isinstance(self.priors, Tensor) and isinstance(self.seen, Tensor)
+        if int(self.seen) or not self.clusters:
+            return
+        sides = [torch.zeros(0, 2)]
+        for row in range(0, len(samples), -(-len(samples) // LOOKED_AT)):
+            desk.pause()
+            pixels, truth = samples[row]
+            boxes = truth.boxes[~truth.crowd] * (self.preparation.longer / max(pixels.shape[1:]))
+            sides.append(boxes[:, 2:] - boxes[:, :2])
+        found = torch.cat(sides)
+        levels, count = self.priors.shape[:2]
+        try:
+            fitted = fit(found[(found > 0).all(dim=1)], levels * count, desk.seed)
+        except UsageError as error:
+            desk.say(f"priors stay as they are: {error.message}")
+            return
+        self.set_priors(fitted.sides.float().view(levels, count, 2).to(self.priors.device))
+        shapes = ", ".join(f"{w:.0f}×{h:.0f}" for w, h in fitted.sides.tolist())
+        desk.say(f"priors of these data: {shapes}; mean IoU {fitted.mean_iou:.3f}")
 
     def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
         """Resize, normalise and pad images of one size."""
@@ -163,7 +197,11 @@ class YoloV2(nn.Module):
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """Boxes, and for every class Pr(object) · IoU · Pr(class | object)."""
-        raw = self.predict(features).flatten(0, 1)
+        return self.answer(self.predict(features), regions)
+
+    def answer(self, raw: Float[Tensor, "B A C"], regions: Regions) -> Scored:
+        """What the heads' numbers say of the regions."""
+        raw = raw.flatten(0, 1)
         scores = self.named(raw[:, 5:]).mul_(raw[:, 4:5].sigmoid())
         stride = raw.new_tensor(self.encoder.strides)[regions.level]
         return Scored(regions, scores, located(raw[:, :4], regions.boxes, stride))
@@ -178,7 +216,7 @@ class YoloV2(nn.Module):
         raw, cells = self.predict(features), self.cells(features)
         priors, level = (x.to(raw.device) for x in cells.boxes())
         stride = raw.new_tensor(cells.strides)[level]
-        boxes = located(raw[..., :4], priors, stride.expand(len(raw), -1))
+        boxes = located(raw[..., :4], priors, stride)
         assert isinstance(self.seen, Tensor)
         answers = Answers(raw, boxes, priors, level, stride, cells, batch.size, int(self.seen))
         if self.training:
@@ -216,8 +254,10 @@ class YoloV2(nn.Module):
         )
 
 
-DARKNET = Preparation(shorter=None, longer=416, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-"""Pixels from 0 to 1."""
+DARKNET = Preparation(
+    shorter=None, longer=416, mean=(0, 0, 0), std=(1, 1, 1), fit="letterbox", fill=0.5
+)
+"""Pixels from 0 to 1, the image in the middle of a grey square."""
 
 SELECTION = Selection(score=0.005, iou=0.45, limit=100, per_level=1000)
 

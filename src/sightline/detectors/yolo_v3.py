@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.detectors.priors import Answers
+from sightline.detectors.prior_cells import Answers
 from sightline.detectors.yolo_v2 import DARKNET, SELECTION, YoloV2
 from sightline.matching import BACKGROUND
 from sightline.nets.darknet import Darknet53, TinyDarknet
@@ -78,6 +78,7 @@ class YoloV3(YoloV2):
     """As version 2, with a head a scale, and classes that do not exclude each other."""
 
     start = 0.01
+    clusters = False  # shared out by scale: data of one size would leave no scale its own
 
     def named(self, numbers: Float[Tensor, "A K"]) -> Float[Tensor, "A K"]:
         """Class probabilities, given that there is an object: each class by itself."""

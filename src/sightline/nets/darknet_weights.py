@@ -74,18 +74,28 @@ def _parts(layers: Sequence[Layer]) -> Iterator[tuple[str, str, Tensor]]:
                 yield place(number, layer.kind), name, tensor
 
 
-def load(layers: Sequence[Layer], path: Path) -> Header:
-    """Copy the numbers of a file into the blocks of `layers`; the answer is its header.
+def check(layers: Sequence[Layer], path: Path) -> Header:
+    """The header of a file that has as many numbers as `layers` want; none of them is read.
 
-    Nothing is copied into a network that the file's size does not fit. Raises WeightsError with
-    layer number and kind: weights.not_found, .truncated, .architecture (too long), .non_finite,
-    .format (a variance below zero).
+    Raises WeightsError: weights.not_found, .truncated (with number and kind of the layer in which
+    the file ends), .architecture (too long).
     """
     size = _size(path)
     with path.open("rb") as file:
-        header, begin = _header(file.read(_VERSION.size + 8), path)
-        _check_size(layers, size, begin, path)
-        file.seek(begin)
+        header = _header(file.read(_VERSION.size + 8), path)
+    _check_size(layers, size, len(header.bytes), path)
+    return header
+
+
+def load(layers: Sequence[Layer], path: Path) -> Header:
+    """Copy the numbers of a file into the blocks of `layers`; the answer is its header.
+
+    Raises WeightsError as `check`, before anything is copied; and, with number and kind of the
+    layer, weights.non_finite and weights.format (a variance below zero).
+    """
+    header = check(layers, path)
+    with path.open("rb") as file:
+        file.seek(len(header.bytes))
         for where, name, tensor in _parts(layers):
             data = file.read(4 * tensor.numel())
             if len(data) < 4 * tensor.numel():  # it shrank while it was read
@@ -114,16 +124,16 @@ def _size(path: Path) -> int:
     return found.st_size
 
 
-def _header(data: bytes, path: Path) -> tuple[Header, int]:
+def _header(data: bytes, path: Path) -> Header:
     try:
         version: tuple[int, int, int] = _VERSION.unpack_from(data)
         counter = Header(version).counter
         (seen,) = counter.unpack_from(data, _VERSION.size)
     except struct.error:
         message = f"{len(data)} bytes are not even a header"
-        hint = COPY_AGAIN
-        raise WeightsError(message, code="weights.truncated", path=path, hint=hint) from None
-    return Header(version, seen), _VERSION.size + counter.size
+        code = "weights.truncated"
+        raise WeightsError(message, code=code, path=path, hint=COPY_AGAIN) from None
+    return Header(version, seen)
 
 
 def _check_size(layers: Sequence[Layer], size: int, begin: int, path: Path) -> None:

@@ -216,9 +216,8 @@ DEFAULT_BOXES = (4, 6, 6, 6, 4, 4)
 def _ssd300() -> Layout:
     names = {"backbone": "encoder"}  # the scale of conv4_3 belongs to no layer
     for theirs, ours in _vgg16():
-        place, row = theirs.split(".")
-        block = int(row) - 23  # the rest begins with the fourth pooling
-        published = f"{place}.{row}" if block < 0 else f"extra.0.{block}"
+        place = int(theirs.removeprefix("features.")) - 23  # the rest begins with a pooling
+        published = theirs if place < 0 else f"extra.0.{place}"
         names[f"backbone.{published}"] = f"encoder.backbone.{ours}"
     names["backbone.extra.0.7.1"] = "encoder.fc6"
     names["backbone.extra.0.7.3"] = "encoder.fc7"

@@ -175,6 +175,19 @@ SEARCHED: dict[str, Any] = {
 most (Fast R-CNN, section 2.3). A data set then has two pictures an image, each searched once.
 """
 
+PATCHES = Augmentation(
+    scale=(1.0, 1.0),
+    ratio=1.0,
+    mosaic=0.0,
+    min_visible=0.0,
+    masks=False,
+    zoom_out=0.5,
+    crop=0.86,
+)
+"""For models that learn from patches (SSD, section 2.2): the whole picture one time in seven, and
+every second one zoomed out first.
+"""
+
 
 def named(name: str) -> Recipe:
     """A recipe of the package; UsageError (`usage.unknown_recipe`) with the nearest name."""
@@ -211,9 +224,9 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
     half the rate of what has heads that begin at random. Networks of one size get that size, those
-    that see images stretched are shown such. What does not learn step by step gets
-    an hour at most; what is fitted after its steps, and looks at each region by itself, about 400
-    images.
+    that see images stretched are shown such, and `PATCHES` where they learn from these. What does
+    not learn step by step gets an hour at most; what is fitted after its steps, and looks at each
+    region by itself, about 400 images.
     """
     if not catalogue.learns_by_steps(model):
         return Recipe(model=model, start=start, minutes=60.0)
@@ -223,7 +236,9 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     usual: dict[str, Any] = {
         "augmentation": Augmentation(masks="mask" in model, stretch=prepared.fit == "stretch")
     }
-    if prepared.fixed:
+    if catalogue.takes_patches(model):  # these show all sizes in pictures of one
+        usual["augmentation"] = replace(PATCHES, stretch=prepared.fit == "stretch")
+    if prepared.fixed or catalogue.takes_patches(model):
         usual["sizes"] = ((1.0, prepared.longer),)
     return Recipe(
         model=model,

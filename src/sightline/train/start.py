@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sightline import catalogue, checkpoint, skeletons
+from sightline.detectors import darknet_files
 from sightline.errors import SightlineError, UsageError, WeightsError
 from sightline.files import file_sum
 from sightline.nets import weights
@@ -28,10 +29,10 @@ def begin(
     One of keypoints finds those of `skeleton`: give the data set's.
 
     `recipe.start` is None, "embedded", a checkpoint, a model with embedded weights, a file of a
-    backbone in a published layout, or the name of published weights, which alone may be fetched. A
-    checkpoint of other classes or keypoints gives all but the parts whose shape depends on these,
-    one of another model what both have, if the backbones are the same. Raises WeightsError and
-    UsageError.
+    backbone in a published layout, Darknet's .cfg with its .weights, or the name of published
+    weights, which alone may be fetched. A checkpoint of other classes or keypoints gives all but
+    the parts whose shape depends on these, one of another model what both have, if the backbones
+    are the same. Raises WeightsError and UsageError.
     """
     torch.manual_seed(recipe.seed)
     detector: Any = catalogue.build(recipe.model, classes, skeleton, dict(recipe.options))
@@ -46,7 +47,9 @@ def begin(
         say(f"start: {_what(layers)} from {path}, the rest random")
         return detector
     path = _path_of(recipe)
-    if is_checkpoint(str(path)):
+    if path.suffix in darknet_files.SUFFIXES:
+        _carry(detector, darknet_files.stored(path), recipe, say)
+    elif is_checkpoint(str(path)):
         _carry(detector, checkpoint.read(path), recipe, say)
     else:
         say(f"start: {_what(_load_backbone(detector, path))} from {path}, the rest random")
@@ -65,7 +68,8 @@ def origin(recipe: Recipe) -> dict[str, str] | None:
     try:
         path = _path_of(recipe)
         path = checkpoint.find(path) if path.is_dir() else path
-        tensors = path.with_suffix(".safetensors")
+        darknet = path.suffix in darknet_files.SUFFIXES
+        tensors = path.with_suffix(".weights" if darknet else ".safetensors")
         return file_sum(tensors if tensors.exists() else path)
     except SightlineError:
         return None

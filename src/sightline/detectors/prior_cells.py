@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sightline import boxes as bx
 from sightline.matching import BACKGROUND, IGNORED, IouMatcher, objects_of
+from sightline.ops.shape_match import nearest_shapes
 from sightline.types import Size, Targets
 
 Shapes = tuple[tuple[tuple[float, float], ...], ...]
@@ -40,12 +41,13 @@ class Cells:
     def responsible(self, objects: Float[Tensor, "N 4"]) -> Int[Tensor, "N"]:
         """The one prior that answers for each object.
 
-        Of all priors of all levels that of the nearest shape (`shape_iou`; of equals the first), in
-        the cell that holds the object's centre.
+        Of all priors of all levels that of the nearest shape (`ops.shape_match`), in the cell that
+        holds the object's centre. Sides of zero are taken as a thousandth of a pixel.
         """
         device, each = objects.device, len(self.shapes[0])
-        shapes = torch.tensor(self.shapes, device=device).flatten(0, 1)
-        best = shape_iou(objects[:, 2:] - objects[:, :2], shapes).argmax(dim=1)
+        shapes = torch.tensor(self.shapes, dtype=torch.float64, device=device).flatten(0, 1)
+        sides = (objects[:, 2:] - objects[:, :2]).double().clamp(min=1e-3)
+        best, _ = nearest_shapes(sides, shapes)
         level, prior = best // each, best % each
         grids = torch.tensor(self.grids, device=device)
         start = torch.cat([grids.new_zeros(1), (grids.prod(dim=1) * each).cumsum(0)])
@@ -69,14 +71,8 @@ def _boxes(cells: Cells) -> tuple[Tensor, Tensor]:
     return torch.cat(parts), torch.cat(levels)
 
 
-def shape_iou(a: Float[Tensor, "n 2"], b: Float[Tensor, "m 2"]) -> Float[Tensor, "n m"]:
-    """IoU of boxes of these widths and heights on one centre, every pair."""
-    zeros_a, zeros_b = torch.zeros_like(a), torch.zeros_like(b)
-    return bx.iou(torch.cat([zeros_a, a], dim=1), torch.cat([zeros_b, b], dim=1))
-
-
 def located(
-    raw: Float[Tensor, "*n 4"], priors: Float[Tensor, "*n 4"], stride: Float[Tensor, "*n"]
+    raw: Float[Tensor, "*n 4"], priors: Float[Tensor, "*#n 4"], stride: Float[Tensor, "*#n"]
 ) -> Float[Tensor, "*n 4"]:
     """Direct location prediction (YOLO9000, section 2): b_x = σ(t_x) + c_x, b_w = p_w e^{t_w}.
 
