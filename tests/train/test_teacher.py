@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_world import Tiny, brief
 
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.categories import COCO
-from sightline.train.teacher import OnnxTeacher, cells_of
+from sightline.train.teacher import OnnxTeacher, cells_of, open_teacher
 
 CLASSES = tuple(COCO.values())
 
@@ -70,3 +71,11 @@ def test_what_cannot_teach_is_refused(network: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as broken:
         OnnxTeacher(bad, CLASSES)
     assert broken.value.code == "weights.architecture"
+
+
+def test_who_learns_from_no_teacher_says_so() -> None:
+    recipe = brief(model="tiny", teacher="teacher.onnx")
+    with pytest.raises(UsageError, match="tiny has no lesson to take") as caught:
+        open_teacher(recipe, Tiny())
+    assert caught.value.code == "train.teacher"
+    assert open_teacher(brief(), Tiny()) is None

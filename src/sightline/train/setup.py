@@ -25,8 +25,6 @@ from sightline.skeletons import Skeleton
 from sightline.train import state
 from sightline.train.precision import in_bf16
 from sightline.train.recipes import Recipe
-from sightline.train.step import Teacher
-from sightline.train.teacher import OnnxTeacher
 
 Say = Callable[[str], None]
 
@@ -228,13 +226,6 @@ def freeze(detector: Any, recipe: Recipe) -> None:
         freeze_norms(backbone)
     if recipe.freeze:
         backbone.freeze(recipe.freeze)
-
-
-def open_teacher(recipe: Recipe, detector: Any) -> Teacher | None:
-    """The teacher that the recipe names: uint8 pixels to scores of the detector's classes."""
-    if recipe.teacher is None:
-        return None
-    return OnnxTeacher(recipe.teacher, detector.classes, max(1, recipe.threads))
 
 
 def manifest(detector: Any, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:

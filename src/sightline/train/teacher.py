@@ -5,9 +5,10 @@ a region a cell of strides 8, 16 and 32, a score for every class, a box. It is u
 nothing of it enters the student's weights file but what the student learnt.
 """
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.categories import COCO
+from sightline.train.recipes import Recipe
 from sightline.types import Regions, Scored
 
 if TYPE_CHECKING:
@@ -108,3 +110,19 @@ def _open(path: Path, threads: int) -> "onnxruntime.InferenceSession":
             hint="a YOLOX network in ONNX, input 'images' of (1, 3, H, W), is expected",
         ) from error
     return session
+
+
+def open_teacher(recipe: Recipe, detector: Any) -> "OnnxTeacher | None":
+    """The teacher that the recipe names: uint8 pixels to scores of the detector's classes.
+
+    Raises UsageError (`train.teacher`) for a detector that takes none.
+    """
+    if recipe.teacher is None:
+        return None
+    if "teacher" not in inspect.signature(detector.loss).parameters:
+        raise UsageError(
+            f"{recipe.model} has no lesson to take from a teacher",
+            code="train.teacher",
+            hint="leave the teacher out, or train the light RetinaNet",
+        )
+    return OnnxTeacher(recipe.teacher, detector.classes, max(1, recipe.threads))

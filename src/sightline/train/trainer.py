@@ -23,6 +23,7 @@ from sightline.train.run import Run
 from sightline.train.schedule import Budget, rate
 from sightline.train.signals import Stop, resuming
 from sightline.train.step import Stepper
+from sightline.train.teacher import open_teacher
 from sightline.train.validate import figures_of
 from sightline.train.weighting import class_weights, weigh
 
@@ -44,7 +45,7 @@ class Trainer:
         setup.freeze(detector, recipe)
         weigh(detector, class_weights(recipe, self.dataset))
         detector.to(setup.device_of(recipe))
-        teacher = setup.open_teacher(recipe, detector)
+        teacher = open_teacher(recipe, detector)
         self.stepper = Stepper(detector, recipe, teacher)
         self.budget = Budget.of(recipe, len(self.dataset))
         self.pace = pace.Pace(self.budget)

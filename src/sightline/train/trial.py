@@ -11,6 +11,7 @@ from sightline.fitting import has_loss
 from sightline.train import setup, state
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
+from sightline.train.teacher import open_teacher
 from sightline.train.weighting import class_weights, weigh
 
 
@@ -36,6 +37,6 @@ def trial(detector: Any, dataset: Dataset, recipe: Recipe) -> Iterator[Stepper]:
             setup.freeze(student, recipe)
             weigh(student, class_weights(recipe, dataset))
             student.to(setup.device_of(recipe))
-            yield Stepper(student, recipe, setup.open_teacher(recipe, student))
+            yield Stepper(student, recipe, open_teacher(recipe, student))
     finally:
         state.unpack_random(tensors, facts)
