@@ -123,7 +123,7 @@ def recipe_of(method: str, asked: argparse.Namespace) -> Recipe:
 
 def learn(method: str, photos: Dataset, asked: argparse.Namespace, shared: Shared) -> Figures:
     """Train in a folder of its own; seconds by part, without the search."""
-    out = asked.work / f"{method}-{key(asked)}"
+    out = asked.work / f"{method}-{key(method, asked)}"
     shutil.rmtree(out, ignore_errors=True)
     recipe = recipe_of(method, asked)
     detector = laid_out(begin(recipe, photos.classes, print), asked, shared, asked.crop)
@@ -182,16 +182,17 @@ def warm_up(detector: Clocked, photos: Dataset) -> None:
     detector.seconds.clear()
 
 
-def key(asked: argparse.Namespace) -> str:
-    """What the figures depend on, as a name."""
-    free = ("work",)
+def key(method: str, asked: argparse.Namespace) -> str:
+    """What the figures of a method depend on, as a name."""
+    free = ("work", "rcnn_steps" if method == "fast" else "fast_steps")
     plain = {name: str(value) for name, value in sorted(vars(asked).items()) if name not in free}
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:10]
 
 
-def part(name: str, asked: argparse.Namespace, work: Callable[[], Figures]) -> Figures:
+def part(kind: str, method: str, asked: argparse.Namespace, work: Callable[[], Figures]) -> Figures:
     """The figures of a part: those on the disk, or new ones."""
-    path = asked.work / f"{name}-{key(asked)}.json"
+    name = f"{kind}-{method}"
+    path = asked.work / f"{name}-{key(method, asked)}.json"
     if path.exists():
         print(f"{name}: done before, {path}", flush=True)
         return dict(json.loads(path.read_text()))
@@ -253,15 +254,15 @@ def main() -> None:
     learnt, tested, looked = {}, {}, {}
     for method in ("fast", "rcnn"):
         learnt[method] = part(
-            f"learn-{method}", asked, lambda m=method: learn(m, photos, asked, shared)
+            "learn", method, asked, lambda m=method: learn(m, photos, asked, shared)
         )
         best = learnt[method]["best"]
         if asked.looks:
             looked[method] = part(
-                f"paper-{method}", asked, lambda m=method, b=best: paper(m, b, others, asked, many)
+                "paper", method, asked, lambda m=method, b=best: paper(m, b, others, asked, many)
             )
         tested[method] = part(
-            f"test-{method}", asked, lambda m=method, b=best: test(m, b, others, asked, shared)
+            "test", method, asked, lambda m=method, b=best: test(m, b, others, asked, shared)
         )
     print(f"{len(photos)} photos to learn from, {len(others)} to test on, {asked.data.name}")
     compare("learning", learnt, ("steps", "fit"))
