@@ -58,10 +58,10 @@ def test_measuring_changes_nothing_to_the_bit(drawn: Dataset, tmp_path: Path) ->
     """A run after it ends in the same weights as one without it."""
     weights = []
     for name in ("with", "without"):
-        detector = new()
+        detector, recipe = new(), brief()  # made before: the checker of annotations draws numbers
         generators = state.pack_random()[0]
         if name == "with":
-            measure(detector, drawn, brief(), drawn)
+            measure(detector, drawn, recipe, drawn)
             assert all(torch.equal(v, generators[k]) for k, v in state.pack_random()[0].items())
         train(detector, drawn, brief(), tmp_path / name, run=Run(say=str))
         weights.append((tmp_path / name / "last.safetensors").read_bytes())

@@ -28,10 +28,10 @@ def trial(detector: Any, dataset: Dataset, recipe: Recipe) -> Iterator[Stepper]:
             f"{recipe.model} does not learn step by step: there is no step to try",
             code="train.no_steps",
         )
-    setup.check_sizes(detector, recipe)
-    setup.check_data(detector, dataset, None, lambda line: None)
     tensors, facts = state.pack_random()
     try:
+        setup.check_sizes(detector, recipe)
+        setup.check_data(detector, dataset, None, lambda line: None)
         with setup.machine(recipe):
             student = copy.deepcopy(detector)
             setup.freeze(student, recipe)
