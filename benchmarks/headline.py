@@ -234,7 +234,7 @@ def arguments() -> argparse.Namespace:
         ("proposals", 500, "regions of a photo at most"),
         ("crop", 224, "pixels of a side of R-CNN's warped regions"),
         ("rcnn-steps", 40, "of fine-tuning"),
-        ("fast-steps", 360, "of Fast R-CNN"),
+        ("fast-steps", 220, "of Fast R-CNN"),
         ("looks", 2, "photos for the paper's numbers, 0 for none"),
     ):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{what} ({value})")
