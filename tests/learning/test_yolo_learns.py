@@ -1,17 +1,12 @@
-"""YOLO v2 and v3 really learn, by the command line, on one core, with numbers.
-
-The backbone knows ImageNet, all else begins at random.
-"""
+"""YOLO v2 and v3 really learn, by the command line, on one core, with numbers."""
 
 from pathlib import Path
 
 import pytest
-from command_line import command
+from command_line import from_imagenet
 
 pytestmark = pytest.mark.slow
 
-BACKBONE = Path("weights") / "mobilenet_v2_imagenet.safetensors"
-CHANGES = ("freeze=2", "warmup_steps=50", "ema=0.99", "balance=0.0", "evaluate_every=1.0")
 LEAST = [
     ("yolo_v2", "raccoon", (), 400, 0.60),
     ("yolo_v2", "bccd", ("--on-bad", "fix"), 600, 0.60),
@@ -31,14 +26,5 @@ def test_yolo(
     least: float,
 ) -> None:
     """AP50 on photos it never saw."""
-    backbone = shared / BACKBONE
-    if not backbone.exists():
-        pytest.skip("no backbone of ImageNet beside the project")
-    found = command(
-        *("train", shared / "data" / data, *words, "--model", model, "--start", backbone),
-        *("--steps", steps, "--threads", 1, "--out", tmp_path / "run"),
-        *(word for change in CHANGES for word in ("--set", change)),
-    )
-    figures = found["figures"]
-    print(f"{model} on {data}: AP {figures['AP']:.3f}, AP50 {figures['AP50']:.3f}")
+    figures = from_imagenet(shared, model, data, steps, tmp_path / "run", *words)
     assert figures["AP50"] >= least
