@@ -72,6 +72,9 @@ ALIASES: dict[str, str] = {
 WEIGHTLESS: dict[str, tuple[str, ...]] = {"selective_search": ("object",)}
 """Models that learn nothing, and need no weights → the classes that they know by themselves."""
 
+DARKNET = (".cfg", ".weights")
+"""Endings of Darknet's files, which are models too: see `detectors.darknet_files`."""
+
 PUBLISHED: dict[str, str] = {
     "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",
     "keypointrcnn_resnet50_fpn_coco": "keypoint_rcnn_resnet50_fpn",

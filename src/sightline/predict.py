@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from sightline import catalogue, checkpoint, images, pipeline, tiles
-from sightline.detectors import darknet_files
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.blocks import optimise
 from sightline.pipeline import Detector, Trace
@@ -167,13 +166,15 @@ def load(
             code="usage.option",
             hint=f"models without weights are {', '.join(catalogue.WEIGHTLESS)}",
         )
-    is_darknet = Path(name_or_path).suffix in darknet_files.SUFFIXES
+    is_darknet = Path(name_or_path).suffix in catalogue.DARKNET
     if weights is not None and not is_darknet:
         raise UsageError(
             f"weights are a file of their own for Darknet's .cfg, not for {name_or_path}",
             code="usage.weights",
         )
     if is_darknet:
+        from sightline.detectors import darknet_files
+
         stored = darknet_files.stored(name_or_path, weights)
     elif str(name_or_path) in catalogue.PUBLISHED:
         stored = _published(str(name_or_path))

@@ -21,14 +21,14 @@ def darknet(
 
     A network that was read from Darknet's files and is unchanged comes out as the same bytes.
     """
-    from sightline import checkpoint
+    from sightline import catalogue, checkpoint
     from sightline.detectors import darknet_files
     from sightline.detectors.yolo_v2 import YoloV2
     from sightline.errors import UsageError
     from sightline.predict import locate, restored
 
     source = None
-    if Path(model).suffix in darknet_files.SUFFIXES:
+    if Path(model).suffix in catalogue.DARKNET:
         found = darknet_files.read(model)
         detector, source = found.detector, found.source
     else:

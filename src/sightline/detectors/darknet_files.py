@@ -25,7 +25,6 @@ from sightline.nets.darknet_cfg import Config
 from sightline.nets.darknet_plan import Layer
 from sightline.nets.darknet_weights import Header
 
-SUFFIXES = (".cfg", ".weights")
 ENDS = ("region", "yolo")
 MAX_CLASSES = 10_000
 

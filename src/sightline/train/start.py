@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from sightline import catalogue, checkpoint, skeletons
-from sightline.detectors import darknet_files
 from sightline.errors import SightlineError, UsageError, WeightsError
 from sightline.files import file_sum
 from sightline.nets import weights
@@ -47,7 +46,9 @@ def begin(
         say(f"start: {_what(layers)} from {path}, the rest random")
         return detector
     path = _path_of(recipe)
-    if path.suffix in darknet_files.SUFFIXES:
+    if path.suffix in catalogue.DARKNET:
+        from sightline.detectors import darknet_files
+
         _carry(detector, darknet_files.stored(path), recipe, say)
     elif is_checkpoint(str(path)):
         _carry(detector, checkpoint.read(path), recipe, say)
@@ -68,7 +69,7 @@ def origin(recipe: Recipe) -> dict[str, str] | None:
     try:
         path = _path_of(recipe)
         path = checkpoint.find(path) if path.is_dir() else path
-        darknet = path.suffix in darknet_files.SUFFIXES
+        darknet = path.suffix in catalogue.DARKNET
         tensors = path.with_suffix(".weights" if darknet else ".safetensors")
         return file_sum(tensors if tensors.exists() else path)
     except SightlineError:
