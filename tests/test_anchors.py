@@ -2,7 +2,7 @@
 
 import torch
 
-from sightline.anchors import AnchorGrid, octaves
+from sightline.anchors import AnchorGrid, every_region, octaves
 
 
 def test_one_square_anchor_sits_in_the_middle_of_its_cell() -> None:
@@ -38,7 +38,7 @@ def test_measured_strides_are_rounded_down() -> None:
 
 def test_regions_are_packed_image_by_image_and_level_by_level() -> None:
     grid = AnchorGrid(sizes=((8.0,), (16.0,)), ratios=(1.0,), strides=(8, 16))
-    regions = grid.regions([(2, 4), (1, 2)], (16, 32), images=3)
+    regions = every_region(*grid.boxes([(2, 4), (1, 2)], (16, 32)), 3)
     assert len(regions) == 3 * 10
     assert regions.image.tolist() == [0] * 10 + [1] * 10 + [2] * 10
     assert regions.level[:10].tolist() == [0] * 8 + [1] * 2

@@ -23,9 +23,11 @@ class Anchors(Protocol):
         """All boxes of maps of these sizes over an image of size `image`, and their levels."""
         ...
 
-    def regions(self, grids: Sequence[Size], image: Size, images: int) -> Regions:
-        """The boxes of a batch of `images` images, packed image by image."""
-        ...
+
+def every_region(boxes: Float[Tensor, "A 4"], level: Int[Tensor, "A"], images: int) -> Regions:
+    """The same boxes for each image of a batch, packed image by image."""
+    image = torch.arange(images, device=boxes.device).repeat_interleave(len(boxes))
+    return Regions(boxes.repeat(images, 1), image, level.repeat(images))
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,6 @@ class AnchorGrid:
         Ordered by level, then row, column, and shape, as heads order their outputs.
         """
         return _boxes(self, tuple(grids), image)
-
-    def regions(self, grids: Sequence[Size], image: Size, images: int) -> Regions:
-        """The anchors of a batch of `images` images, packed image by image."""
-        boxes, level = self.boxes(grids, image)
-        rows = torch.arange(images).repeat_interleave(len(boxes))
-        return Regions(boxes.repeat(images, 1), rows, level.repeat(images))
 
 
 @functools.lru_cache(maxsize=32)

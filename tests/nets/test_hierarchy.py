@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sightline.nets.hierarchy import SCALE, Hierarchy, VGG16Hierarchy
+from sightline.nets.hierarchy import SCALE, LongHierarchy, VGG16Hierarchy
 from sightline.nets.mobilenet import MobileNetV2
 
 
@@ -35,14 +35,14 @@ def test_conv4_3_has_one_length_everywhere_and_fc7_keeps_its_cells() -> None:
 )
 def test_a_light_hierarchy_has_maps_down_to_a_cell(size: int, cells: list[int]) -> None:
     with torch.device("meta"):
-        maps = Hierarchy(MobileNetV2(), channels=128)(torch.zeros(1, 3, size, size + 32))
+        maps = LongHierarchy(MobileNetV2(), channels=128)(torch.zeros(1, 3, size, size + 32))
     assert [x.shape[2] for x in maps] == cells
     assert {x.shape[1] for x in maps} == {128}
 
 
 def test_nothing_leads_back_from_coarse_maps_to_fine_ones() -> None:
     torch.manual_seed(0)
-    encoder = Hierarchy(MobileNetV2(), channels=16).eval()
+    encoder = LongHierarchy(MobileNetV2(), channels=16).eval()
     pixels = torch.randn(1, 3, 96, 128)
     before = encoder(pixels)
     for module in (encoder.further, encoder.backbone.blocks[13]):  # what follows after C4
@@ -55,4 +55,4 @@ def test_nothing_leads_back_from_coarse_maps_to_fine_ones() -> None:
 
 def test_a_backbone_without_such_maps_is_refused() -> None:
     with pytest.raises(ValueError, match="maps of strides"):
-        Hierarchy(MobileNetV2(), strides=(8, 64))
+        LongHierarchy(MobileNetV2(), strides=(8, 64))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from sightline.detectors.losses import normaliser
 from sightline.matching import BACKGROUND, IouMatcher, Sampler, objects_of, sampled
+from sightline.nets.blocks import ready
 from sightline.ops.region_warp import region_warp
 from sightline.types import Batch, Regions, Targets
 
@@ -52,9 +53,7 @@ class CropNetwork(nn.Module):
         if len(boxes) == 0:
             return pixels.new_zeros(0, self.width), pixels.new_zeros(0, self.cells)
         crops = region_warp(pixels, boxes, image, self.warp.size, self.warp.context)
-        dtype = next(self.backbone.parameters()).dtype
-        crops = crops.to(dtype=dtype, memory_format=torch.channels_last)
-        x = self.pool(self.backbone(crops)[-1].float())
+        x = self.pool(self.backbone(ready(crops, self.backbone))[-1].float())
         cells = x.flatten(1)
         return (cells if self.layers is None else self.layers(x).float()), cells
 

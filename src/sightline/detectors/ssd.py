@@ -28,7 +28,7 @@ from sightline import boxes as bx
 from sightline.detectors.anchored import Anchored
 from sightline.detectors.losses import normaliser
 from sightline.matching import BACKGROUND, MultiBoxMatcher, objects_of
-from sightline.nets.hierarchy import Hierarchy, VGG16Hierarchy, xavier
+from sightline.nets.hierarchy import LongHierarchy, VGG16Hierarchy, xavier
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.preparation import Preparation
 from sightline.suppress import Selection
@@ -83,12 +83,6 @@ class DefaultBoxes:
         Ordered by level, then row, column, and shape, as the predictors order their outputs.
         """
         return _boxes(self, tuple(grids), image)
-
-    def regions(self, grids: Sequence[Size], image: Size, images: int) -> Regions:
-        """The boxes of a batch of `images` images, packed image by image."""
-        boxes, level = self.boxes(grids, image)
-        rows = torch.arange(images).repeat_interleave(len(boxes))
-        return Regions(boxes.repeat(images, 1), rows, level.repeat(images))
 
 
 @functools.lru_cache(maxsize=32)
@@ -258,7 +252,7 @@ def ssd300_vgg16(classes: Sequence[str]) -> SSD:
 
 def ssd_mobilenet_v2(classes: Sequence[str]) -> SSD:
     """The light one, for CPUs: MobileNetV2, C3 to C5 and three more maps, 320 × 320 pixels."""
-    encoder, anchors = Hierarchy(MobileNetV2(), channels=128), DefaultBoxes()
+    encoder, anchors = LongHierarchy(MobileNetV2(), channels=128), DefaultBoxes()
     return SSD(
         classes,
         encoder,

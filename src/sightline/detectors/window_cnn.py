@@ -24,11 +24,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline import boxes as bx
+from sightline.anchors import every_region
+from sightline.detectors.anchored import OnePass
 from sightline.detectors.losses import normaliser
 from sightline.detectors.windows import WindowGrid, WindowHead
 from sightline.errors import UsageError
@@ -38,8 +40,8 @@ from sightline.nets.pyramids import Stack
 from sightline.nets.reach import reach
 from sightline.ops.candidates import best_of_each
 from sightline.preparation import Preparation
-from sightline.suppress import Selection, select
-from sightline.types import Batch, Detections, Features, Regions, Scored, Size, Targets
+from sightline.suppress import Selection
+from sightline.types import Batch, Features, Regions, Scored, Size, Targets
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,10 @@ class WindowCriterion:
         return {"classification": loss / normaliser(logits.new_tensor(float(count)))}
 
 
-class WindowCNN(nn.Module):
+class WindowCNN(OnePass):
     """Every window is a region; its shape is its level, its box the answer."""
+
+    encoder: Stack
 
     def __init__(
         self,
@@ -121,35 +125,18 @@ class WindowCNN(nn.Module):
         criterion: WindowCriterion,
         selection: Selection,
     ) -> None:
-        super().__init__()
-        self.classes, self.encoder, self.windows = tuple(classes), encoder, windows
-        self.head, self.criterion = head, criterion
-        self.preparation, self.selection = preparation, selection
-
-    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
-        """Resize, normalise and pad images of one size."""
-        return self.preparation(images)
-
-    def encode(self, batch: Batch) -> Features:
-        """One map, a cell for every eight pixels."""
-        features: Features = self.encoder(batch.pixels)
-        return features
+        super().__init__(classes, encoder, preparation, selection)
+        self.windows, self.head, self.criterion = windows, head, criterion
 
     def propose(self, batch: Batch, features: Features) -> Regions:
         """Every window of every shape."""
         boxes, level = self.windows.boxes((features[0].shape[2], features[0].shape[3]))
-        image = torch.arange(len(batch)).repeat_interleave(len(boxes))
-        regions = Regions(boxes.repeat(len(batch), 1), image, level.repeat(len(batch)))
-        return regions.to(batch.pixels.device)
+        return every_region(boxes, level, len(batch)).to(batch.pixels.device)
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """All windows in one fully convolutional pass; `regions` are those of `propose`."""
         logits = self.head(features[0]).flatten(0, 1)
         return Scored(regions, logits.softmax(dim=1)[:, :-1], regions.boxes)
-
-    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
-        """The best of each shape above the threshold, then NMS class by class."""
-        return select(scored, batch, self.selection, self.classes)
 
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """What is to be minimised. Images without objects are welcome."""

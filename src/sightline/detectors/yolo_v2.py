@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline import boxes as bx
 from sightline import processes
+from sightline.anchors import every_region
+from sightline.detectors.anchored import OnePass
 from sightline.detectors.prior_cells import Answers, Cells, Criterion, Shapes, located
 from sightline.errors import UsageError
 from sightline.fitting import Desk, Samples
@@ -34,8 +36,8 @@ from sightline.nets.darknet_plan import Plan
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.preparation import Preparation
 from sightline.priors import fit
-from sightline.suppress import Selection, select
-from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
+from sightline.suppress import Selection
+from sightline.types import Batch, Features, Regions, Scored, Targets
 
 STRIDE = 32
 VOC = ((1.3221, 1.73145), (3.19275, 4.00944), (5.05587, 8.09892), (9.47112, 4.84053), (11.2364, 10.0071))  # fmt: skip  # noqa: E501
@@ -90,12 +92,14 @@ class RegionCriterion:
         return {name: loss / images for name, loss in losses.items()}
 
 
-class YoloV2(nn.Module):
+class YoloV2(OnePass):
     """Every prior of every cell is a region; one 1×1 convolution says all of it at once.
 
     `priors` are (width, height) in pixels, by level, finest first; they are a buffer, so that a
     checkpoint keeps them, and `set_priors` changes them. `seen` counts the images of its training.
     """
+
+    encoder: DarknetEncoder
 
     start = 0.1
     """The objectness that an untrained head begins with."""
@@ -112,9 +116,8 @@ class YoloV2(nn.Module):
         preparation: Preparation,
         selection: Selection,
     ) -> None:
-        super().__init__()
-        self.classes, self.encoder, self.criterion = tuple(classes), encoder, criterion
-        self.preparation, self.selection = preparation, selection
+        super().__init__(classes, encoder, preparation, selection)
+        self.criterion = criterion
         self.register_buffer("priors", torch.tensor(priors, device="cpu"))  # never meta
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         outputs = len(priors[0]) * (5 + len(self.classes))
@@ -159,15 +162,6 @@ class YoloV2(nn.Module):
         shapes = ", ".join(f"{w:.0f}×{h:.0f}" for w, h in fitted.sides.tolist())
         desk.say(f"priors of these data: {shapes}; mean IoU {fitted.mean_iou:.3f}")
 
-    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
-        """Resize, normalise and pad images of one size."""
-        return self.preparation(images)
-
-    def encode(self, batch: Batch) -> Features:
-        """The maps that the heads look at."""
-        features: Features = self.encoder(batch.pixels)
-        return features
-
     def cells(self, features: Features) -> Cells:
         """The cells of these maps, with the priors."""
         assert isinstance(self.priors, Tensor)
@@ -178,9 +172,7 @@ class YoloV2(nn.Module):
     def propose(self, batch: Batch, features: Features) -> Regions:
         """Every prior of every cell of every level."""
         boxes, level = self.cells(features).boxes()
-        image = torch.arange(len(batch)).repeat_interleave(len(boxes))
-        regions = Regions(boxes.repeat(len(batch), 1), image, level.repeat(len(batch)))
-        return regions.to(batch.pixels.device)
+        return every_region(boxes, level, len(batch)).to(batch.pixels.device)
 
     def predict(self, features: Features) -> Float[Tensor, "B A C"]:
         """The heads' numbers of every prior: t_x, t_y, t_w, t_h, t_o, and one a class."""
@@ -205,10 +197,6 @@ class YoloV2(nn.Module):
         scores = self.named(raw[:, 5:]).mul_(raw[:, 4:5].sigmoid())
         stride = raw.new_tensor(self.encoder.strides)[regions.level]
         return Scored(regions, scores, located(raw[:, :4], regions.boxes, stride))
-
-    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
-        """The best of each level above the threshold, then NMS class by class."""
-        return select(scored, batch, self.selection, self.classes)
 
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses by part; their sum is to be minimised. In training it counts the images `seen`."""

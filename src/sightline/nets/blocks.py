@@ -5,6 +5,8 @@ Three ways to run the same block: trained batch norm (statistics of the batch), 
 reaches the convolution), and *folded* (the scale multiplied into the weights for good, to detect).
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -94,6 +96,27 @@ def freeze_norms(module: nn.Module) -> None:
         if isinstance(block, ConvNorm) and not isinstance(block.norm, nn.Identity):
             block.frozen = True
             block.norm.requires_grad_(False)
+
+
+def ready(pixels: Float[Tensor, "*any"], layers: nn.Module) -> Float[Tensor, "*any"]:
+    """Pixels (B, C, H, W) as a network runs best on them: in the precision of the first weights of
+    `layers`, channels last.
+    """
+    dtype = next(layers.parameters()).dtype
+    return pixels.to(dtype=dtype, memory_format=torch.channels_last)
+
+
+def maps_at(backbone: nn.Module, strides: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Which of a backbone's maps have these strides, finest first, and their channels.
+
+    Raises ValueError where the backbone has no such maps.
+    """
+    own: Sequence[int] = backbone.strides  # type: ignore[assignment]
+    channels: Sequence[int] = backbone.channels  # type: ignore[assignment]
+    if not set(strides) <= set(own):
+        raise ValueError(f"{type(backbone).__name__} has maps of strides {sorted(own)}")
+    rows = [own.index(stride) for stride in sorted(strides)]
+    return rows, [channels[row] for row in rows]
 
 
 def fold(module: nn.Module) -> nn.Module:

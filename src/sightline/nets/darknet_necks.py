@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sightline.nets.blocks import ready
 from sightline.nets.darknet import Darknet19, Darknet53, Maps, TinyDarknet, leaky
 from sightline.nets.darknet_plan import Plan
 
@@ -147,9 +148,7 @@ class DarknetEncoder(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> Maps:
         """The maps, in the weights' own precision, finest first."""
-        dtype = next(self.neck.parameters()).dtype
-        x = pixels.to(dtype=dtype, memory_format=torch.channels_last)
-        answer: Maps = self.neck(self.backbone(x))
+        answer: Maps = self.neck(self.backbone(ready(pixels, self.neck)))
         return answer
 
     def tell(self, plan: Plan, predict: Callable[[int], None]) -> bool:

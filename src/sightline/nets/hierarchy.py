@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sightline.nets.blocks import maps_at, ready
 from sightline.nets.vgg import VGG16
 
 SCALE = 20.0
@@ -70,8 +71,7 @@ class VGG16Hierarchy(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """The six maps, in the weights' own precision."""
-        dtype = self.fc6.weight.dtype
-        conv4, conv5 = self.backbone(pixels.to(dtype=dtype, memory_format=torch.channels_last))
+        conv4, conv5 = self.backbone(ready(pixels, self.fc6))
         unit = F.normalize(conv4.float(), dim=1) * self.scale_weight.view(1, -1, 1, 1)
         x = F.relu(self.fc6(F.max_pool2d(conv5, 3, 1, 1)), inplace=True)
         maps = [unit.to(conv4.dtype), F.relu(self.fc7(x), inplace=True)]
@@ -80,7 +80,7 @@ class VGG16Hierarchy(nn.Module):
         return tuple(maps)
 
 
-class Hierarchy(nn.Module):
+class LongHierarchy(nn.Module):
     """The last maps of a `backbone`, each widened by 1×1, and coarser ones after them.
 
     The maps with `strides` get `channels` each; `extra` more follow, each of half the size, also of
@@ -95,15 +95,11 @@ class Hierarchy(nn.Module):
         extra: int = 3,
     ) -> None:
         super().__init__()
-        own = dict(zip(backbone.strides, backbone.channels, strict=True))  # type: ignore[arg-type]
-        if not set(strides) <= set(own):
-            raise ValueError(f"{type(backbone).__name__} has maps of strides {sorted(own)}")
+        self.taken, channels_in = maps_at(backbone, strides)
         self.backbone = backbone
-        self.taken = [list(own).index(stride) for stride in sorted(strides)]
         self.channels = (channels,) * (len(strides) + extra)
         self.widen = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(own[stride], channels, 1), nn.ReLU(inplace=True))
-            for stride in sorted(strides)
+            nn.Sequential(nn.Conv2d(own, channels, 1), nn.ReLU(inplace=True)) for own in channels_in
         )
         self.further = nn.ModuleList(
             further(channels, channels // 2, channels) for _ in range(extra)
@@ -113,11 +109,7 @@ class Hierarchy(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """All maps, finest first, in the weights' own precision."""
-        first = self.widen[0]
-        assert isinstance(first, nn.Sequential)
-        dtype = first[0].weight.dtype
-        assert isinstance(dtype, torch.dtype)
-        found = self.backbone(pixels.to(dtype=dtype, memory_format=torch.channels_last))
+        found = self.backbone(ready(pixels, self.widen))
         maps = [widen(found[row]) for widen, row in zip(self.widen, self.taken, strict=True)]
         for block in self.further:
             maps.append(block(maps[-1]))

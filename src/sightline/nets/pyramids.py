@@ -14,10 +14,11 @@ Maps are (B, C, H, W).
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sightline.nets.blocks import maps_at, ready
 
 
 class Hierarchy(nn.Module):
@@ -103,14 +104,8 @@ class Encoder(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """The maps that heads look at, in the weights' own precision."""
-        answer: tuple[Tensor, ...] = self.pyramid(self.backbone(_ready(pixels, self.pyramid)))
+        answer: tuple[Tensor, ...] = self.pyramid(self.backbone(ready(pixels, self.pyramid)))
         return answer
-
-
-def _ready(pixels: Tensor, layers: nn.Module) -> Tensor:
-    """The pixels in the precision of `layers`, channels last."""
-    dtype = next(layers.parameters()).dtype
-    return pixels.to(dtype=dtype, memory_format=torch.channels_last)
 
 
 class ImagePyramid(nn.Module):
@@ -149,7 +144,7 @@ class ImagePyramid(nn.Module):
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """The maps that heads look at, in the weights' own precision."""
         sizes = (self.resized(pixels, scale) for scale in self.scales)
-        answer = (self.lateral(self.backbone(_ready(one, self.lateral))[-1]) for one in sizes)
+        answer = (self.lateral(self.backbone(ready(one, self.lateral))[-1]) for one in sizes)
         return tuple(answer)
 
 
@@ -162,9 +157,7 @@ class OneMap(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """The one map, in the weights' own precision."""
-        dtype = next(self.backbone.parameters()).dtype
-        x = pixels.to(dtype=dtype, memory_format=torch.channels_last)
-        return (self.backbone(x)[-1],)
+        return (self.backbone(ready(pixels, self.backbone))[-1],)
 
 
 class Stack(nn.Module):
@@ -181,13 +174,10 @@ class Stack(nn.Module):
         self, backbone: nn.Module, strides: Sequence[int] = (8, 16), channels: int = 128
     ) -> None:
         super().__init__()
-        own = dict(zip(backbone.strides, backbone.channels, strict=True))  # type: ignore[arg-type]
-        if not set(strides) <= set(own):
-            raise ValueError(f"{type(backbone).__name__} has maps of strides {sorted(own)}")
+        self.taken, channels_in = maps_at(backbone, strides)
         self.backbone, self.channels = backbone, channels
         self.stride, self.coarsest = min(strides), max(strides)
-        self.taken = [list(own).index(stride) for stride in sorted(strides)]
-        self.lateral = nn.ModuleList(nn.Conv2d(own[s], channels, 1) for s in sorted(strides))
+        self.lateral = nn.ModuleList(nn.Conv2d(own, channels, 1) for own in channels_in)
         for module in self.lateral:
             assert isinstance(module, nn.Conv2d) and module.bias is not None
             nn.init.kaiming_uniform_(module.weight, a=1)
@@ -195,9 +185,7 @@ class Stack(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """The one map, in the weights' own precision."""
-        dtype = self.lateral[0].weight.dtype
-        assert isinstance(dtype, torch.dtype)
-        maps = self.backbone(pixels.to(dtype=dtype, memory_format=torch.channels_last))
+        maps = self.backbone(ready(pixels, self.lateral))
         total: Tensor | None = None
         for conv, row in zip(self.lateral, self.taken, strict=True):
             part = conv(maps[row])

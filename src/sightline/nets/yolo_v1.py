@@ -1,9 +1,9 @@
 """The networks of YOLO v1 (Redmon 2016, figure 3): convolutions, and what answers for the cells.
 
-No batch norm, leaky ReLUs of slope 0.1. `DARKNET` are the 24 convolutions of the paper, whose 1×1
-reductions before 3×3 stand for GoogLeNet's inception; `FAST` the 9 of Fast YOLO. The paper does not
-tell the widths of these, nor that 256 units come before the 4,096: both are those of the published
-configuration.
+No batch norm, leaky ReLUs (section 2.2, eq. 2). `DARKNET` are the 24 convolutions of the paper,
+whose 1×1 reductions before 3×3 stand for GoogLeNet's inception; `FAST` the 9 of Fast YOLO. The
+paper does not tell the widths of these, nor that 256 units come before the 4,096: both are those of
+the published configuration.
 
 Keys of shape: I images, C channels, H W pixels of a map, S rows and columns of cells, O outputs.
 """
@@ -17,9 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.errors import UsageError
-
-SLOPE = 0.1
-"""Of the leaky ReLU where its input is negative (section 2.2, eq. 2)."""
+from sightline.nets.blocks import LEAK
 
 Stage = tuple[tuple[int, int, int], ...]
 """(kernel, channels out, stride) of each convolution between two poolings."""
@@ -55,7 +53,7 @@ class Convolutions(nn.Module):
             stage = nn.Sequential()
             for kernel, width, step in layers:
                 conv = nn.Conv2d(channels, width, kernel, step, kernel // 2)
-                stage.extend([_calm(conv), nn.LeakyReLU(SLOPE, inplace=True)])
+                stage.extend([_calm(conv), nn.LeakyReLU(LEAK, inplace=True)])
                 channels, stride = width, stride * step
             self.stages.append(stage)
         self.channels, self.strides = (channels,), (stride,)
@@ -107,7 +105,7 @@ class FullyConnected(nn.Module):
             )
         x = x.flatten(1).to(self.output.weight.dtype)
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
+            x = F.leaky_relu(layer(x), LEAK)
         x = self.output(self.dropout(x))
         return x.view(len(x), self.side, self.side, -1).float()
 
@@ -125,7 +123,7 @@ class CellConvolutions(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(2 * side)
         self.layers = nn.Sequential()
         for conv in (nn.Conv2d(channels, width, 3, 2, 1), nn.Conv2d(width, width, 3, 1, 1)):
-            self.layers.extend([_calm(conv), nn.LeakyReLU(SLOPE, inplace=True)])
+            self.layers.extend([_calm(conv), nn.LeakyReLU(LEAK, inplace=True)])
         self.output = nn.Conv2d(width, outputs, 1)
 
     def forward(self, x: Float[Tensor, "I C H W"]) -> Float[Tensor, "I S S O"]:
@@ -136,7 +134,7 @@ class CellConvolutions(nn.Module):
 
 def _calm(conv: nn.Conv2d) -> nn.Conv2d:
     """Weights that keep the size of what passes, no bias."""
-    nn.init.kaiming_normal_(conv.weight, a=SLOPE, mode="fan_in", nonlinearity="leaky_relu")
+    nn.init.kaiming_normal_(conv.weight, a=LEAK, mode="fan_in", nonlinearity="leaky_relu")
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     return conv
