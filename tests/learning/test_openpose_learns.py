@@ -20,7 +20,7 @@ def test_a_skeleton_of_ones_own(tmp_path: Path) -> None:
         *("--set", "evaluate_every=1.0", "--out", tmp_path / "run"),
     )
     print(f"stars: OKS AP {found['figures']['keypoints_AP']:.3f}")
-    assert found["figures"]["keypoints_AP"] >= 0.80
+    assert found["figures"]["keypoints_AP"] >= 0.60
 
 
 def test_people(shared: Path, tmp_path: Path) -> None:
