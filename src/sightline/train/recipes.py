@@ -141,6 +141,15 @@ def _are_weights(value: object) -> bool:
     )
 
 
+CROPS: dict[str, Any] = {
+    "sizes": ((1.0, 480),),
+    "augmentation": Augmentation(scale=(0.8, 1.25), mosaic=0.0, masks=False),
+    "balance": 0.0,
+}
+"""For models that learn from crops of the labelled objects: these are cut from whole pictures,
+large enough that little is lost, and never from a mosaic's small ones.
+"""
+
 RECIPES: dict[str, Recipe] = {
     "retinanet_mobilenet_v2": Recipe(
         model="retinanet_mobilenet_v2",
@@ -163,11 +172,22 @@ RECIPES: dict[str, Recipe] = {
         threads=1,
         balance=0.05,
     ),
+    "cpm_mobilenet_v2": Recipe(
+        model="cpm_mobilenet_v2",
+        start="mobilenet_v2_imagenet.safetensors",
+        minutes=30,
+        freeze=2,
+        evaluate_every=0.5,
+        threads=1,
+        figure="keypoints_AP",
+        **CROPS,
+    ),
 }
 """Name → recipe; those of the embedded weights are called as their models."""
 
 SEARCHED: dict[str, Any] = {
     "batch": 2,
+    "balance": 0.1,
     "sizes": ((1.0, 416),),
     "augmentation": replace(Augmentation.none(), flip=0.5, min_size=2.0, masks=False),
 }
@@ -240,13 +260,13 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
         usual["augmentation"] = replace(PATCHES, stretch=prepared.fit == "stretch")
     if prepared.fixed or catalogue.takes_patches(model):
         usual["sizes"] = ((1.0, prepared.longer),)
+    usual |= CROPS if catalogue.learns_from_crops(model) else {"balance": 0.1}
     return Recipe(
         model=model,
         start=start,
         epochs=round(epochs, 1),
         learning_rate=5e-4 if finds_already(start, model) else 1e-3,
         warmup_steps=100,
-        balance=0.1,
         figure="keypoints_AP" if catalogue.finds_keypoints(model) else "AP",
         **(SEARCHED if catalogue.searches(model) else usual),
     )
