@@ -34,6 +34,7 @@ from sightline.detectors.top_down import TopDown
 from sightline.nets.blocks import ConvNorm, ready
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.nets.pyramids import Stack
+from sightline.ops.pose_targets import part_maps
 from sightline.preparation import Preparation
 from sightline.skeletons import PERSON, Skeleton
 
@@ -144,12 +145,8 @@ class Beliefs:
         self, points: Float[Tensor, "R P 3"], size: tuple[int, int]
     ) -> Float[Tensor, "R M h w"]:
         """The ideal maps of `points` (x, y in cells; visibility); 0 for points without a label."""
-        axes = []
-        for column, side in ((1, size[0]), (0, size[1])):
-            cells = torch.arange(side, device=points.device) + 0.5
-            axes.append((-(((cells - points[..., column, None]) / self.sigma) ** 2)).exp())
-        parts = axes[0][..., :, None] * axes[1][..., None, :]
-        parts = parts * (points[..., 2] > 0)[..., None, None]
+        each = torch.arange(len(points), device=points.device)
+        parts = part_maps(points, each, len(points), size, self.sigma)
         return torch.cat([parts, 1 - parts.amax(dim=1, keepdim=True)], dim=1)
 
     def __call__(

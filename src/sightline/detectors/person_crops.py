@@ -72,7 +72,6 @@ class Labelled:
 
     boxes: Float[Tensor, "R 4"]
     points: Float[Tensor, "R P 3"]
-    labels: Int[Tensor, "R"]
     image: Int[Tensor, "R"]
 
     def __len__(self) -> int:
@@ -83,22 +82,17 @@ def labelled(
     targets: Sequence[Targets], pixels: Float[Tensor, "B 3 H W"], parts: int, limit: int
 ) -> Labelled:
     """Those with a labelled point of the images `pixels`, crowds left out; `limit` by chance."""
-    device = pixels.device
-    columns: list[list[Tensor]] = [
-        [pixels.new_zeros(0, 4)],
-        [pixels.new_zeros(0, parts, 3)],
-        *([torch.zeros(0, dtype=torch.int64, device=device)] for _ in range(2)),
-    ]
+    boxes, image = [pixels.new_zeros(0, 4)], [torch.zeros(0).long().to(pixels.device)]
+    points = [pixels.new_zeros(0, parts, 3)]
     for index, truth in enumerate(targets):
         if truth.keypoints is not None:
             rows = ((truth.keypoints[..., 2] > 0).any(dim=1) & ~truth.crowd).nonzero()[:, 0]
-            own = truth.boxes, truth.keypoints, truth.labels
-            for column, value in zip(columns, own, strict=False):
-                column.append(value[rows])
-            columns[3].append(torch.full_like(rows, index))
-    every = [torch.cat(column) for column in columns]
-    some = torch.randperm(len(every[0]), generator=chance(pixels))[:limit].to(device)
-    return Labelled(*(column[some] for column in every))
+            boxes.append(truth.boxes[rows])
+            points.append(truth.keypoints[rows])
+            image.append(torch.full_like(rows, index))
+    every = Labelled(torch.cat(boxes), torch.cat(points), torch.cat(image))
+    some = torch.randperm(len(every), generator=chance(pixels))[:limit].to(pixels.device)
+    return Labelled(every.boxes[some], every.points[some], every.image[some])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from sightline.boxes import clip
@@ -27,12 +27,12 @@ from sightline.detectors.person_crops import Look, Variation, labelled, look_at
 from sightline.errors import UsageError
 from sightline.matching import chance
 from sightline.ops.crops import crops, from_crops, to_crops
-from sightline.ops.heatmaps import gaussian_peaks
+from sightline.ops.heatmaps import best_cells
 from sightline.ops.oks import oks_nms
 from sightline.pipeline import Detector
 from sightline.preparation import Preparation
 from sightline.skeletons import Skeleton
-from sightline.types import Batch, Detections, Features, Frame, Regions, Scored, Targets
+from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
 
 CHUNK = 8
 """So many crops go through the machine at once."""
@@ -61,12 +61,11 @@ class Criterion(Protocol):
 class TopDown(nn.Module):
     """A machine that poses one person, and before it perhaps a detector that finds people.
 
-    `posed` are the classes that it has seen points of, as it learnt; before it has, all of them.
+    Raises UsageError (usage.class_count) for more than one class.
     """
 
     classes: tuple[str, ...]
-    posed: Tensor
-    learns_from_crops = True
+    learns_poses = learns_from_crops = True
 
     def __init__(
         self,
@@ -79,10 +78,13 @@ class TopDown(nn.Module):
         variation: Variation,
     ) -> None:
         super().__init__()
+        if len(classes) != 1:
+            raise UsageError(
+                f"one skeleton is of one class, not of {len(classes)}", code="usage.class_count"
+            )
         self.classes, self.skeleton = tuple(classes), skeleton
         self.machine, self.criterion, self.look = machine, criterion, look
         self.preparation, self.variation = preparation, variation
-        self.register_buffer("posed", torch.zeros(len(classes), dtype=torch.bool))
         self._people: tuple[Detector, ...] = ()  # no part of this module's weights
 
     @property
@@ -95,25 +97,20 @@ class TopDown(nn.Module):
         """The detector whose answers are posed; None: the whole image is one person."""
         return self._people[0] if self._people else None
 
-    @people.setter
-    def people(self, detector: Detector | None) -> None:
-        self._people = () if detector is None else (detector,)
-        if detector is not None and not set(self._wanted()) & set(detector.classes):
+    def follow(self, detector: Detector | None) -> None:
+        """Pose what `detector` finds of this class; None: the whole image.
+
+        Raises UsageError (usage.people) where it does not know the class.
+        """
+        name = self.classes[0]
+        if detector is not None and name not in detector.classes:
             known = ", ".join(detector.classes[:10]) + (", …" if len(detector.classes) > 10 else "")
             raise UsageError(
-                f"the detector before the poses does not know {' or '.join(self._wanted())}: "
-                f"its classes are {known}",
+                f"the detector before the poses finds no {name}: its classes are {known}",
                 code="usage.people",
                 hint="choose one that does, or pose the whole image: none",
             )
-
-    def _wanted(self) -> list[str]:
-        seen = self.posed.tolist()
-        return [name for name, row in zip(self.classes, seen, strict=True) if row or not any(seen)]
-
-    def label_of(self, name: str) -> int:
-        """The label of a class that is posed; −1 for any other."""
-        return self.classes.index(name) if name in self._wanted() else -1
+        self._people = () if detector is None else (detector,)
 
     def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
         """As the person detector prepares images; the images themselves stay at hand."""
@@ -125,29 +122,16 @@ class TopDown(nn.Module):
         return () if self.people is None else self.people.encode(batch)
 
     def propose(self, batch: Batch, features: Features) -> Regions:
-        """The person detector's answers, at most `look.limit` an image; `level` is their class.
-
-        Without a detector each image, whole, as the first class that is posed.
-        """
+        """The person detector's answers, at most `look.limit` an image; without one each image."""
         if self.people is None:
-            return regions_of(
-                [torch.tensor([[0.0, 0.0, f.original[1], f.original[0]]]) for f in batch.frames],
-                [torch.tensor([self.label_of(self._wanted()[0])])] * len(batch),
-                [torch.ones(1)] * len(batch),
-                batch,
-            )
-        own = torch.tensor([self.label_of(name) for name in self.people.classes])
+            whole = [torch.tensor([[0.0, 0.0, f.original[1], f.original[0]]]) for f in batch.frames]
+            return regions_of(whole, [torch.ones(1)] * len(batch), batch)
         regions = self.people.propose(batch, features)
         scored = self.people.classify(batch, features, regions)
         found = self.people.postprocess(batch, features, scored)
-        boxes, labels, scores = [], [], []
-        for one in found:
-            label = own[one.labels.cpu()]
-            rows = (label >= 0).nonzero()[: self.look.limit, 0]
-            boxes.append(one.boxes.cpu()[rows])
-            labels.append(label[rows])
-            scores.append(one.scores.cpu()[rows])
-        return regions_of(boxes, labels, scores, batch)
+        label = self.people.classes.index(self.classes[0])
+        best = [one[one.labels == label][: self.look.limit] for one in found]
+        return regions_of([one.boxes for one in best], [one.scores for one in best], batch)
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """The pose of each region: a score, and in `extras` its points (R, P, 3; x and y in the
@@ -162,20 +146,18 @@ class TopDown(nn.Module):
             own = regions.boxes[regions.image == index]
             around = self.look.windows(clip(frame.to_original(own), frame.original))
             seen = self._seen(image, around)
-            place, value = gaussian_peaks(seen[:, : len(self.skeleton.points)])
+            place, value = best_cells(seen[:, : len(self.skeleton.points)])
             size = (seen.shape[2], seen.shape[3])
             place = from_crops(place, around, around.new_zeros(len(around)), size)
-            points.append(torch.cat([frame.to_prepared(place), value[..., None]], dim=2))
+            believed = value.clamp(0, 1)[..., None]
+            points.append(torch.cat([frame.to_prepared(place), believed], dim=2))
             maps.append(seen)
             windows.append(frame.to_prepared(around))
         order = torch.cat([(regions.image == i).nonzero()[:, 0] for i in range(len(batch))])
         back = order.argsort()
         found = torch.cat(points)[back]
-        believed = found[..., 2].clamp(0, 1)
-        found = torch.cat([found[..., :2], believed[..., None]], dim=2)
         first = 1.0 if regions.scores is None else regions.scores
-        scores = found.new_zeros(len(regions), len(self.classes))
-        scores[torch.arange(len(regions)), regions.level] = first * believed.mean(dim=1)
+        scores = (first * found[..., 2].mean(dim=1))[:, None]
         extras = {
             "points": found,
             "maps": torch.cat(maps)[back],
@@ -204,7 +186,7 @@ class TopDown(nn.Module):
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Poses best first, those that are the same person as a better one left out (OKS-NMS)."""
         answers = []
-        best, labels = scored.scores.max(dim=1)
+        best = scored.scores[:, 0]
         sigmas = torch.tensor(self.skeleton.sigmas, device=best.device)
         for index, frame in enumerate(batch.frames):
             rows = (scored.regions.image == index).nonzero()[:, 0]
@@ -217,7 +199,7 @@ class TopDown(nn.Module):
                 Detections(
                     boxes=boxes[kept],
                     scores=best[rows][kept],
-                    labels=labels[rows][kept],
+                    labels=torch.zeros_like(kept),
                     region=rows[kept],
                     size=frame.original,
                     classes=self.classes,
@@ -238,7 +220,6 @@ class TopDown(nn.Module):
         if not len(people):
             idle = sum(p.sum() for p in self.parameters() if p.requires_grad) * 0
             return {"stage1": cast(Tensor, idle)}
-        self.posed[people.labels] = True
         around = self.look.windows(people.boxes)
         windows, angles = self.variation(around, chance(pixels, salt=1))
         maps = self.machine(crops(pixels, windows, angles, people.image, self.look.size))
@@ -249,15 +230,12 @@ class TopDown(nn.Module):
 
 
 def regions_of(
-    boxes: Sequence[Float[Tensor, "_ 4"]],
-    labels: Sequence[Int[Tensor, "_"]],
-    scores: Sequence[Float[Tensor, "_"]],
-    batch: Batch,
+    boxes: Sequence[Float[Tensor, "_ 4"]], scores: Sequence[Float[Tensor, "_"]], batch: Batch
 ) -> Regions:
     """Boxes of each image, in its original pixels, as the regions of a batch."""
-    frames: Sequence[Frame] = batch.frames
-    counts = torch.tensor([len(one) for one in boxes])
-    inside = [f.to_prepared(one) for f, one in zip(frames, boxes, strict=True)]
-    image = torch.arange(len(frames)).repeat_interleave(counts)
-    regions = Regions(torch.cat(inside), image, torch.cat(list(labels)), torch.cat(list(scores)))
-    return regions.to(batch.pixels.device)
+    device = batch.pixels.device
+    inside = [f.to_prepared(one.to(device)) for f, one in zip(batch.frames, boxes, strict=True)]
+    counts = torch.tensor([len(one) for one in boxes], device=device)
+    image = torch.arange(len(boxes), device=device).repeat_interleave(counts)
+    every = torch.cat([one.to(device) for one in scores])
+    return Regions(torch.cat(inside), image, torch.zeros_like(image), every)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 
 from sightline import images
@@ -99,15 +98,13 @@ def _posed(
             code="usage.people",
             hint="such as cpm",
         )
-    own = np.array([detector.label_of(name) for name in names])
-    batch = detector.prepare(images)
-    boxes, labels = [], []
+    label = names.index(detector.classes[0]) if detector.classes[0] in names else -1
+    boxes = []
     for example in examples:
         objects = example.objects
-        label = own[objects.labels]
-        rows = (label >= 0) & ~objects.crowd
+        rows = (objects.labels == label) & ~objects.crowd
         boxes.append(torch.from_numpy(objects.boxes[rows]).float())
-        labels.append(torch.from_numpy(label[rows]))
-    regions = regions_of(boxes, labels, [torch.ones(len(one)) for one in boxes], batch)
+    batch = detector.prepare(images)
+    regions = regions_of(boxes, [torch.ones(len(one)) for one in boxes], batch)
     scored = detector.classify(batch, (), regions)
     return detector.postprocess(batch, (), scored)

@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sightline.ops.peaks import summit
+
 
 def peaks(
     maps: Float[Tensor, "R P m n"], boxes: Float[Tensor, "R 4"]
@@ -29,28 +31,18 @@ def peaks(
     return points, values
 
 
-def gaussian_peaks(
+def best_cells(
     maps: Float[Tensor, "R P h w"],
 ) -> tuple[Float[Tensor, "R P 2"], Float[Tensor, "R P"]]:
-    """Where each map is highest, (x, y) in cells, cell i's middle at i + ½; and how high it is.
+    """Where each map is highest, (x, y) in cells, and that value; cell i's centre lies at i + ½.
 
-    Along each axis a parabola goes through the logarithms of the best cell and its two neighbours:
-    for a Gaussian, of any width, its top is the exact place and height. It stays within the cell.
-    At a border the middle of the cell is the answer. Among equals the first in reading order.
+    Finer than a cell by the Gaussian through its neighbours, as `peaks.part_peaks` is. Among equals
+    the first in reading order.
     """
-    rows, parts, height, width = maps.shape
-    best, place = maps.flatten(2).max(dim=2)
-    column, row = place % width, place // width
-    logs = maps.clamp(min=1e-6).log()
-    each, part = torch.arange(rows)[:, None], torch.arange(parts)[None]
-    here, more = logs[each, part, row, column], torch.zeros_like(best)
-    answer = []
-    for at, count, (down, along) in ((column, width, (0, 1)), (row, height, (1, 0))):
-        inner = ((at > 0) & (at < count - 1)).long()
-        before = logs[each, part, row - down * inner, column - along * inner]
-        after = logs[each, part, row + down * inner, column + along * inner]
-        slope, bend = (after - before) / 2, before - 2 * here + after
-        top = torch.where(bend < 0, -slope / bend, 0).clamp(-0.5, 0.5)
-        more = more + (slope + bend * top / 2) * top
-        answer.append(at + 0.5 + top)
-    return torch.stack(answer, dim=-1), torch.where(best > 1e-6, best * more.exp(), best)
+    rows, parts, _, width = maps.shape
+    values, place = maps.flatten(2).max(dim=2)
+    each = torch.arange(rows, device=maps.device)[:, None].expand(rows, parts)
+    part = torch.arange(parts, device=maps.device)[None].expand(rows, parts)
+    at = (each, part, place // width, place % width)
+    x, y = at[3] + summit(maps, at, 3), at[2] + summit(maps, at, 2)
+    return torch.stack([x, y], dim=-1) + 0.5, values

@@ -141,13 +141,19 @@ def _are_weights(value: object) -> bool:
     )
 
 
+POSES = Augmentation(
+    scale=(0.9, 2.4), ratio=1.0, mosaic=0.0, min_visible=0.0, min_size=1.0, masks=False
+)
+"""For poses: people from small to larger than the picture, their shape as it is; whoever is in the
+picture keeps the points that are, and no picture is made of four.
+"""
+
 CROPS: dict[str, Any] = {
     "sizes": ((1.0, 480),),
-    "augmentation": Augmentation(scale=(0.8, 1.25), mosaic=0.0, masks=False),
-    "balance": 0.0,
+    "augmentation": replace(POSES, scale=(0.8, 1.25), ratio=1.2),
 }
-"""For models that learn from crops of the labelled objects: these are cut from whole pictures,
-large enough that little is lost, and never from a mosaic's small ones.
+"""For poses in crops of the labelled people: these are cut from whole pictures, large enough that
+little is lost; how large people are in their crops is the model's to vary.
 """
 
 RECIPES: dict[str, Recipe] = {
@@ -182,12 +188,22 @@ RECIPES: dict[str, Recipe] = {
         figure="keypoints_AP",
         **CROPS,
     ),
+    "openpose_mobilenet_v2": Recipe(
+        model="openpose_mobilenet_v2",
+        start="mask_rcnn_mobilenet_v2",
+        minutes=100,
+        sizes=((0.5, 256), (0.5, 320)),
+        freeze=2,
+        evaluate_every=0.34,
+        threads=1,
+        figure="keypoints_AP",
+        augmentation=POSES,
+    ),
 }
 """Name → recipe; those of the embedded weights are called as their models."""
 
 SEARCHED: dict[str, Any] = {
     "batch": 2,
-    "balance": 0.1,
     "sizes": ((1.0, 416),),
     "augmentation": replace(Augmentation.none(), flip=0.5, min_size=2.0, masks=False),
 }
@@ -244,9 +260,9 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
     half the rate of what has heads that begin at random. Networks of one size get that size, those
-    that see images stretched are shown such, and `PATCHES` where they learn from these. What does
-    not learn step by step gets an hour at most; what is fitted after its steps, and looks at each
-    region by itself, about 400 images.
+    that see images stretched are shown such, `PATCHES` where they learn from these, and `POSES`
+    where they learn nothing else. What does not learn step by step gets an hour at most; what is
+    fitted after its steps, and looks at each region by itself, about 400 images.
     """
     if not catalogue.learns_by_steps(model):
         return Recipe(model=model, start=start, minutes=60.0)
@@ -258,15 +274,19 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     }
     if catalogue.takes_patches(model):  # these show all sizes in pictures of one
         usual["augmentation"] = replace(PATCHES, stretch=prepared.fit == "stretch")
+    if catalogue.learns_poses(model):
+        usual["augmentation"] = POSES
     if prepared.fixed or catalogue.takes_patches(model):
         usual["sizes"] = ((1.0, prepared.longer),)
-    usual |= CROPS if catalogue.learns_from_crops(model) else {"balance": 0.1}
+    if catalogue.learns_from_crops(model):
+        usual |= CROPS
     return Recipe(
         model=model,
         start=start,
         epochs=round(epochs, 1),
         learning_rate=5e-4 if finds_already(start, model) else 1e-3,
         warmup_steps=100,
+        balance=0.1,
         figure="keypoints_AP" if catalogue.finds_keypoints(model) else "AP",
         **(SEARCHED if catalogue.searches(model) else usual),
     )
