@@ -15,7 +15,7 @@ Key of shapes: B images, R regions, K classes, P points, M maps of the machine, 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -38,6 +38,7 @@ CHUNK = 8
 """So many crops go through the machine at once."""
 
 
+@runtime_checkable
 class Machine(Protocol):
     """What says where the parts of the one person of a crop are."""
 
@@ -48,6 +49,7 @@ class Machine(Protocol):
         ...
 
 
+@runtime_checkable
 class Criterion(Protocol):
     """What the maps should have been."""
 

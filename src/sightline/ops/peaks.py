@@ -41,7 +41,7 @@ def part_peaks(maps: Float[Tensor, "B P h w"], threshold: float, reach: int = 1)
     return places, maps[at], image, part
 
 
-def summit(maps: Tensor, at: tuple[Tensor, ...], axis: int) -> Float[Tensor, "N"]:
+def summit(maps: Tensor, at: tuple[Tensor, ...], axis: int) -> Float[Tensor, "*at"]:
     """How far from the cells `at` the parabola through their logarithms is highest."""
     last = maps.shape[axis] - 1
     before, after = list(at), list(at)
