@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"explain"},
     {"catalogue"},
     {"tiles"},
+    {"stored"},
     {"predict"},
     {"train"},
     {"batch"},

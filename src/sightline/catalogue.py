@@ -23,6 +23,8 @@ NONE: Mapping[str, str] = MappingProxyType({})
 """No option set."""
 
 MODELS: dict[str, str] = {
+    "cpm_368": "sightline.detectors.cpm:cpm_368",
+    "cpm_mobilenet_v2": "sightline.detectors.cpm:cpm_mobilenet_v2",
     "fast_rcnn_mobilenet_v2": "sightline.detectors.fast_rcnn:fast_rcnn_mobilenet_v2",
     "fast_rcnn_vgg16": "sightline.detectors.fast_rcnn:fast_rcnn_vgg16",
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
@@ -58,6 +60,7 @@ MODELS: dict[str, str] = {
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
 ALIASES: dict[str, str] = {
+    "cpm": "cpm_mobilenet_v2",
     "fast_rcnn": "fast_rcnn_mobilenet_v2",
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
@@ -132,6 +135,11 @@ def searches(name: str) -> bool:
 def takes_patches(name: str) -> bool:
     """Whether a model learns from patches of pictures and from pictures zoomed out."""
     return bool(getattr(get_type_hints(builder(name))["return"], "takes_patches", False))
+
+
+def learns_from_crops(name: str) -> bool:
+    """Whether a model learns from crops of the labelled objects, and never sees a whole picture."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "learns_from_crops", False))
 
 
 def learns_poses(name: str) -> bool:

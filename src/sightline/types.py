@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from sightline.bitmaps import Masks, polygons, run_lengths, to_text, window
@@ -62,10 +62,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images as the network sees them: normalised, resized, padded, all of one size."""
+    """Images as the network sees them: normalised, resized, padded, all of one size; `originals`
+    are their upright bytes, only for detectors that look at parts of them again.
+    """
 
     pixels: Float[Tensor, "B 3 H W"]
     frames: tuple[Frame, ...]
+    originals: tuple[UInt8[Tensor, "3 _ _"], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -77,7 +80,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        return replace(self, pixels=self.pixels.to(device))
+        looked = self.originals and tuple(image.to(device) for image in self.originals)
+        return replace(self, pixels=self.pixels.to(device), originals=looked)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,10 @@ SOURCES = "Images, folders, patterns such as 'photos/*.jpg', or - for an image o
 MODEL = (
     "A name of `sightline models`, or a checkpoint: NAME.safetensors, or a run's folder; "
     "or Darknet's NAME.cfg, with NAME.weights and perhaps NAME.names beside it."
+)
+PEOPLE = (
+    "Before a top-down pose such as cpm: the model that finds the people; none for the whole image "
+    "as one.  [default: retinanet]"
 )
 WEIGHTS = "Darknet's .weights file, where it does not lie beside the .cfg."
 OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
@@ -48,6 +52,7 @@ class Options:
 def detect(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCES)],
     model: Annotated[str, typer.Option(help=MODEL)] = "retinanet",
+    people: Annotated[str | None, typer.Option(help=PEOPLE, show_default=False)] = None,
     weights: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
     save: Annotated[str | None, typer.Option(help=SAVE, show_default=False)] = None,
@@ -84,7 +89,7 @@ def detect(
     options = Options(tile, limit, max_pixels, as_json, masks or "rle")
     if masks is not None:
         _need_place(options, folder, kinds)
-    ready = prepare(model, score, bf16, threads, weights)
+    ready = prepare(model, score, bf16, threads, weights, people)
     if masks is not None:
         _need_masks(ready)
     images = expand(sources)
@@ -105,6 +110,7 @@ def prepare(
     bf16: bool,
     threads: int | None,
     weights: Path | None = None,
+    people: str | None = None,
 ) -> Model:
     """The model, ready; `threads` holds for the whole process."""
     import torch
@@ -115,7 +121,8 @@ def prepare(
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    return load(model, score=score, dtype="bf16" if bf16 else "fp32", weights=weights)
+    dtype: Literal["fp32", "bf16"] = "bf16" if bf16 else "fp32"
+    return load(model, score=score, dtype=dtype, weights=weights, people=people)
 
 
 def _need_place(options: Options, folder: Path | None, kinds: Sequence[str]) -> None:
