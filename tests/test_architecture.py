@@ -25,6 +25,7 @@ FLOORS: list[set[str]] = [
     {"data"},
     {"evaluate"},
     {"explain"},
+    {"video"},
     {"catalogue"},
     {"tiles"},
     {"predict"},
