@@ -11,7 +11,10 @@ from torch.nn import functional as F
 
 from sightline import catalogue
 from sightline.detectors import yolo_v1
+from sightline.nets.openpose import InTurn, triplets
+from sightline.nets.pyramids import Stack
 from sightline.nets.yolo_v1 import DARKNET, FAST
+from sightline.ops.limbs import LineRule
 
 LIGHT = [
     name
@@ -26,8 +29,9 @@ CLASSES = ("cat", "dog", "person")
 
 
 def classes_of(name: str) -> tuple[str, ...]:
-    """What a model is asked to find: what it knows by itself, or three classes."""
-    return catalogue.WEIGHTLESS.get(name, CLASSES)
+    """What a model is asked to find: what it knows by itself, one class of poses, or three."""
+    usual = CLASSES[-1:] if catalogue.learns_poses(name) else CLASSES
+    return catalogue.WEIGHTLESS.get(name, usual)
 
 
 ONE_SIZE = {"yolo_v1_darknet": (DARKNET, (64,)), "yolo_v1_fast": (FAST, (64, 64))}
@@ -58,6 +62,43 @@ class Outline(nn.Module):
         return tuple(F.relu(f(x)) for f, x in zip(self.stages, pooled, strict=True))
 
 
+class Shallow(nn.Module):
+    """Stands for VGG-19's front and F: one convolution. Parity with the published answers is tested
+    for the whole network.
+    """
+
+    stride = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 128, 3, padding=1)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """F at stride 8."""
+        return (F.relu(self.conv(F.avg_pool2d(pixels, 8))),)
+
+
+def loud(model: Any) -> None:
+    """Make OpenPose find people in noise: maps and fields of about ±0.5, limbs that hardly agree.
+
+    The published networks keep two stages of a kind.
+    """
+    if not isinstance(model.encoder, Stack):
+        model.encoder = Shallow()
+        for kind in ("fields", "maps"):
+            setattr(model.stages, kind, getattr(model.stages, kind)[:2])
+        if isinstance(model.stages, InTurn):
+            model.stages.fields[1] = triplets(128 + 38, 96, 256, 38)
+    with torch.no_grad():  # what untrained layers say is very small
+        for answers in (model.stages.fields, model.stages.maps):
+            last = [layer for layer in answers[-1].modules() if isinstance(layer, nn.Conv2d)][-1]
+            last.weight.normal_()
+            found = model.answers(torch.randn(1, 3, 96, 128))[answers is model.stages.maps][-1]
+            last.weight *= 0.5 / found.std()
+    line = LineRule(share=0.3, least=0.0)
+    model.decoding = replace(model.decoding, peak=0.4, least_parts=2, score=0.0, line=line)
+
+
 def small(name: str, longer: int, shorter: int) -> Any:
     """A model with random weights, which finds something everywhere.
 
@@ -86,6 +127,8 @@ def small(name: str, longer: int, shorter: int) -> Any:
         model.svm_weight.normal_(std=float(1 / features.norm()))
         model.svm_bias.fill_(1.0)
         model.ridge_weight.normal_(std=1e-3)
+    if name.startswith("openpose"):
+        loud(model)
     if name.startswith("fast_rcnn"):
         model.proposer.limit = 100  # of VGG-16 every region goes through 120 million weights
     if hasattr(model, "selection"):  # untrained scores all lie at the prior

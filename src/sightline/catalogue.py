@@ -33,6 +33,9 @@ MODELS: dict[str, str] = {
     "keypoint_rcnn_resnet50_fpn": "sightline.detectors.keypoint_rcnn:keypoint_rcnn_resnet50_fpn",
     "mask_rcnn_mobilenet_v2": "sightline.detectors.mask_rcnn:mask_rcnn_mobilenet_v2",
     "mask_rcnn_resnet50_fpn": "sightline.detectors.mask_rcnn:mask_rcnn_resnet50_fpn",
+    "openpose_2017_vgg19": "sightline.detectors.openpose:openpose_2017_vgg19",
+    "openpose_2019_vgg19": "sightline.detectors.openpose:openpose_2019_vgg19",
+    "openpose_mobilenet_v2": "sightline.detectors.openpose:openpose_mobilenet_v2",
     "rcnn_alexnet": "sightline.detectors.rcnn:rcnn_alexnet",
     "rcnn_mobilenet_v2": "sightline.detectors.rcnn:rcnn_mobilenet_v2",
     "rcnn_squeezenet": "sightline.detectors.rcnn:rcnn_squeezenet",
@@ -59,6 +62,7 @@ ALIASES: dict[str, str] = {
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
     "mask_rcnn": "mask_rcnn_mobilenet_v2",
+    "openpose": "openpose_mobilenet_v2",
     "rcnn": "rcnn_mobilenet_v2",
     "retinanet": "retinanet_mobilenet_v2",
     "ssd": "ssd_mobilenet_v2",
@@ -128,6 +132,11 @@ def searches(name: str) -> bool:
 def takes_patches(name: str) -> bool:
     """Whether a model learns from patches of pictures and from pictures zoomed out."""
     return bool(getattr(get_type_hints(builder(name))["return"], "takes_patches", False))
+
+
+def learns_poses(name: str) -> bool:
+    """Whether a model learns people's points alone, and needs pictures that show people whole."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "learns_poses", False))
 
 
 def preparation_of(name: str) -> Preparation:

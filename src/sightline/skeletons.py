@@ -1,7 +1,7 @@
 """Skeletons of keypoints: COCO's person, and the rules for any other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +136,68 @@ def skeleton(points: Sequence[str], limbs: Sequence[tuple[int, int]]) -> Skeleto
 
 PERSON = skeleton(COCO_POINTS, COCO_LIMBS)
 """COCO's person."""
+
+NECK = "neck"
+"""The point that nobody labels: the middle of both shoulders (Cao 2017, section 3.2)."""
+
+SHOULDERS = ("left_shoulder", "right_shoulder")
+
+_OPENPOSE_LIMBS = (
+    *(("neck", "right_shoulder"), ("neck", "left_shoulder"), ("right_shoulder", "right_elbow")),
+    *(("right_elbow", "right_wrist"), ("left_shoulder", "left_elbow")),
+    *(("left_elbow", "left_wrist"), ("neck", "right_hip"), ("right_hip", "right_knee")),
+    *(("right_knee", "right_ankle"), ("neck", "left_hip"), ("left_hip", "left_knee")),
+    *(("left_knee", "left_ankle"), ("neck", "nose"), ("nose", "right_eye")),
+    *(("right_eye", "right_ear"), ("nose", "left_eye"), ("left_eye", "left_ear")),
+    *(("right_shoulder", "right_ear"), ("left_shoulder", "left_ear")),
+)
+
+OPENPOSE_ORDER = (
+    *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder"),
+    *("left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip"),
+    *("left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear"),
+)
+"""The 18 parts as OpenPose's published COCO networks count them."""
+
+
+def with_neck(bones: Skeleton) -> Skeleton:
+    """The same skeleton with the neck as one more point, the last.
+
+    COCO's person gets OpenPose's 19 limbs, in their published order and direction; another skeleton
+    keeps its limbs and gets two more, from the neck to the shoulders. Raises DatasetError
+    (`skeleton.no_shoulders`) where there are none.
+    """
+    missing = [name for name in SHOULDERS if name not in bones.points]
+    if missing or NECK in bones.points:
+        why = f"has no {' and no '.join(missing)}" if missing else "has a neck of its own"
+        raise DatasetError(
+            f"this skeleton {why}: none can be put between its shoulders",
+            code="skeleton.no_shoulders",
+            hint="the neck is the middle of left_shoulder and right_shoulder",
+        )
+    points = (*bones.points, NECK)
+    place = {name: row for row, name in enumerate(points)}
+    if set(bones.points) == set(COCO_POINTS):
+        limbs = tuple((place[a], place[b]) for a, b in _OPENPOSE_LIMBS)
+    else:
+        limbs = (*bones.limbs, *((place[NECK], place[name]) for name in SHOULDERS))
+    sigma = sum(bones.sigmas[place[name]] for name in SHOULDERS) / 2
+    return Skeleton(points, limbs, (*bones.flips, len(bones.points)), (*bones.sigmas, sigma))
+
+
+def joined(bones: Skeleton) -> Skeleton:
+    """The same skeleton with limbs that join all of its points, so that one leads to all others.
+
+    Where the data set's own limbs do not, each part that they leave aside is joined by its first
+    point to the first point of all.
+    """
+    group = list(range(len(bones.points)))
+    for a, b in bones.limbs:
+        old, new = group[a], group[b]
+        group = [new if one == old else one for one in group]
+    more = []
+    for point in range(len(group)):
+        if group[point] != group[0]:
+            more.append((0, point))
+            group = [group[0] if one == group[point] else one for one in group]
+    return bones if not more else replace(bones, limbs=(*bones.limbs, *more))

@@ -17,6 +17,7 @@ from sightline.detectors.retinanet import retinanet_resnet50_fpn
 from sightline.detectors.ssd import ssd300_vgg16
 from sightline.errors import UsageError, WeightsError
 from sightline.nets import download, layouts, weights
+from sightline.nets import state as states
 from sightline.nets.alexnet import AlexNet, AlexNetLayers
 from sightline.nets.categories import COCO
 from sightline.nets.mobilenet import MobileNetV2
@@ -97,7 +98,7 @@ def test_the_background_of_every_default_box_moves_to_the_end() -> None:
     state = {f"{name}.weight": value[:, None].expand(-1, 3), f"{name}.bias": value}
     entry = weights.PUBLISHED["ssd300_vgg16_coco"]
     assert (name, 1) in entry.class_layers and entry.background
-    kept = layouts.keep_classes(state, name, 91, (0, *COCO))
+    kept = states.keep_classes(state, name, 91, (0, *COCO))
     ours = layouts.layout("ssd300_vgg16").to_ours(kept)
     found = ours["predictors.class_logits.1.bias"].view(6, 81)
     for box in range(6):
@@ -214,23 +215,23 @@ def test_norms_that_add_no_epsilon_give_the_same_numbers() -> None:
     )
     expected = (x - mean) * scale * variance.view(1, -1, 1, 1).rsqrt() + shift
     norm = nn.BatchNorm2d(64).eval()
-    changed = layouts.with_eps(state, published=0.0, ours=norm.eps)
+    changed = states.with_eps(state, published=0.0, ours=norm.eps)
     norm.load_state_dict({k[3:]: v for k, v in changed.items()}, strict=False)
     torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-4)
-    assert layouts.with_eps(state, published=norm.eps)["bn.weight"].equal(state["bn.weight"])
+    assert states.with_eps(state, published=norm.eps)["bn.weight"].equal(state["bn.weight"])
 
 
 def test_classes_are_picked_for_every_anchor() -> None:
     value = torch.arange(2 * 5 * 3.0).view(10, 3)  # two anchors of five classes
     state = {"head.weight": value, "head.bias": value[:, 0]}
-    kept = layouts.keep_classes(state, "head", 5, (1, 4))
+    kept = states.keep_classes(state, "head", 5, (1, 4))
     assert kept["head.bias"].tolist() == [3.0, 12.0, 18.0, 27.0]
     assert torch.equal(kept["head.weight"], value[[1, 4, 6, 9]])
 
 
 def test_boxes_of_classes_are_picked_four_by_four() -> None:
     value = torch.arange(5 * 4.0)[:, None]
-    kept = layouts.keep_classes({"box.weight": value, "box.bias": value[:, 0]}, "box", 5, (0, 3), 4)
+    kept = states.keep_classes({"box.weight": value, "box.bias": value[:, 0]}, "box", 5, (0, 3), 4)
     assert kept["box.bias"].tolist() == [0, 1, 2, 3, 12, 13, 14, 15]
 
 

@@ -58,6 +58,7 @@ def test_two_halves_of_a_batch_teach_what_the_whole_does(
     assert figures(two) == pytest.approx(told, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_norms_that_learn_take_the_statistics_of_all(drawn: Dataset, tmp_path: Path) -> None:
     for number in (1, 2):
         more = ["start=None", "steps=1", "log_steps=1", "optimizer='sgd'"]
@@ -117,6 +118,7 @@ def test_torchrun_takes_it_up_from_the_last_checkpoint(drawn: Dataset, tmp_path:
     assert same_bits(killed, whole)
 
 
+@pytest.mark.slow
 def test_torchrun_that_is_asked_to_stop_lets_the_step_end(drawn: Dataset, tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run(2, drawn, whole)
@@ -138,6 +140,7 @@ def test_one_that_is_asked_to_stop_stops_all(drawn: Dataset, tmp_path: Path) -> 
     assert same_bits(stopped, whole)
 
 
+@pytest.mark.slow
 def test_numbers_that_go_wrong_in_one_end_all(drawn: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "run"
     ends = several(2, [str(drawn.root), str(out), *FROZEN, "bad_steps=0", "harm=('nan', 1, 2)"])

@@ -5,13 +5,14 @@ is the same on both sides. Tables are built from the networks' own figures, so t
 both directions.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from sightline.nets.openpose import FRONT
 from sightline.nets.resnet import BLOCKS, BOTTLENECK_FROM
 from sightline.nets.squeezenet import STAGES as FIRES
 from sightline.nets.state import State
@@ -119,9 +120,9 @@ def _mobilenet_v2() -> Iterator[tuple[str, str]]:
         yield f"{theirs}.{len(pairs) + 1}", f"{ours}.narrow.norm"
 
 
-def _vgg16() -> Iterator[tuple[str, str]]:
+def _vgg(widths: Sequence[tuple[int, int]] = WIDTHS) -> Iterator[tuple[str, str]]:
     row = 0
-    for stage, (_, count) in enumerate(WIDTHS):
+    for stage, (_, count) in enumerate(widths):
         for conv in range(count):
             yield f"features.{row}", f"stages.{stage}.{2 * conv}"
             row += 2  # a ReLU follows
@@ -215,7 +216,7 @@ DEFAULT_BOXES = (4, 6, 6, 6, 4, 4)
 
 def _ssd300() -> Layout:
     names = {"backbone": "encoder"}  # the scale of conv4_3 belongs to no layer
-    for theirs, ours in _vgg16():
+    for theirs, ours in _vgg():
         place = int(theirs.removeprefix("features.")) - 23  # the rest begins with a pooling
         published = theirs if place < 0 else f"extra.0.{place}"
         names[f"backbone.{published}"] = f"encoder.backbone.{ours}"
@@ -233,6 +234,12 @@ def _ssd300() -> Layout:
     return Layout(names, orders=orders)
 
 
+def _openpose() -> Layout:
+    from sightline.nets import openpose_layout
+
+    return openpose_layout.layout()
+
+
 def _resnet_layout(depth: int) -> Callable[[], Layout]:
     return lambda: Layout(dict(_resnet(depth)))
 
@@ -246,49 +253,20 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "squeezenet1_1": lambda: Layout(dict(_squeezenet())),
     "alexnet": lambda: Layout(_ALEXNET),
     "alexnet_layers": lambda: Layout({"classifier.1": "fc6", "classifier.4": "fc7"}),
-    "vgg16": lambda: Layout(dict(_vgg16())),
+    "vgg16": lambda: Layout(dict(_vgg())),
     "vgg16_layers": lambda: Layout({"classifier.0": "fc6", "classifier.3": "fc7"}),
     "retinanet_resnet50_fpn": _retinanet,
     "fasterrcnn_resnet50_fpn": _faster_rcnn,
     "maskrcnn_resnet50_fpn": _mask_rcnn,
     "keypointrcnn_resnet50_fpn": _keypoint_rcnn,
     "ssd300_vgg16": _ssd300,
+    "vgg19": lambda: Layout(dict(_vgg(FRONT))),
+    "openpose_2017": _openpose,
 }
-"""torchvision's names of networks → their layouts."""
+"""Names of networks → torchvision's layouts, and OpenPose's own."""
 
 
 @cache
 def layout(name: str) -> Layout:
     """The layout of a published network; KeyError for a name that is not in `LAYOUTS`."""
     return LAYOUTS[name]()
-
-
-def with_eps(state: State, published: float, ours: float = 1e-5) -> dict[str, Tensor]:
-    """The same function for batch norms that add `ours` to the variance instead of `published`.
-
-    Some published detectors were trained with frozen norms that add 0. The difference goes into
-    the scale: γ' = γ · √((σ² + ours) / (σ² + published)), so a checkpoint saved later keeps it.
-    """
-    answer = dict(state)
-    for key, variance in state.items():
-        if key.endswith(".running_var"):
-            weight = key.removesuffix("running_var") + "weight"
-            wide = variance.double()
-            ratio = torch.sqrt((wide + ours) / (wide + published))
-            answer[weight] = (state[weight].double() * ratio).to(state[weight].dtype)
-    return answer
-
-
-def keep_classes(
-    state: State, layer: str, total: int, rows: tuple[int, ...], each: int = 1
-) -> dict[str, Tensor]:
-    """Only the outputs of classes `rows` of a layer that has `each` outputs for each of `total`
-    classes, anchor by anchor.
-    """
-    index = torch.tensor(rows)
-    answer = dict(state)
-    for leaf in ("weight", "bias"):
-        value = state[f"{layer}.{leaf}"]
-        by_class = value.reshape(-1, total, each, *value.shape[1:])
-        answer[f"{layer}.{leaf}"] = by_class[:, index].flatten(0, 2)
-    return answer

@@ -103,3 +103,34 @@ def _check_classes(
                 path=path,
                 hint="give the same classes, or start with a new head on purpose",
             )
+
+
+def with_eps(state: State, published: float, ours: float = 1e-5) -> dict[str, Tensor]:
+    """The same function for batch norms that add `ours` to the variance instead of `published`.
+
+    Some published detectors were trained with frozen norms that add 0. The difference goes into
+    the scale: γ' = γ · √((σ² + ours) / (σ² + published)), so a checkpoint saved later keeps it.
+    """
+    answer = dict(state)
+    for key, variance in state.items():
+        if key.endswith(".running_var"):
+            weight = key.removesuffix("running_var") + "weight"
+            wide = variance.double()
+            ratio = torch.sqrt((wide + ours) / (wide + published))
+            answer[weight] = (state[weight].double() * ratio).to(state[weight].dtype)
+    return answer
+
+
+def keep_classes(
+    state: State, layer: str, total: int, rows: tuple[int, ...], each: int = 1
+) -> dict[str, Tensor]:
+    """Only the outputs of classes `rows` of a layer that has `each` outputs for each of `total`
+    classes, anchor by anchor.
+    """
+    index = torch.tensor(rows)
+    answer = dict(state)
+    for leaf in ("weight", "bias"):
+        value = state[f"{layer}.{leaf}"]
+        by_class = value.reshape(-1, total, each, *value.shape[1:])
+        answer[f"{layer}.{leaf}"] = by_class[:, index].flatten(0, 2)
+    return answer

@@ -56,6 +56,11 @@ PUBLISHED: dict[str, Published] = {
     "vgg16": Published("vgg16-397923af.pth", "vgg16", ("classifier.",)),
     "vgg16_features": Published("vgg16_features-amdegroot-88682ab5.pth", "vgg16", ("classifier.",)),
     "vgg16_layers": Published("vgg16-397923af.pth", "vgg16_layers", ("features.", "classifier.6.")),
+    "vgg19": Published(
+        "vgg19-dcbb9e9d.pth",
+        "vgg19",
+        ("classifier.", *(f"features.{row}." for row in (23, 25, 28, 30, 32, 34))),
+    ),
     "retinanet_resnet50_fpn_coco": Published(
         "retinanet_resnet50_fpn_coco-eeacb38b.pth",
         "retinanet_resnet50_fpn",
@@ -143,10 +148,10 @@ def load_named(
         )
     entry = PUBLISHED[name]
     path = download.fetch(entry.file, cache=cache, opener=opener)
-    state = layouts.with_eps(read_state(path), entry.eps)
+    state = states.with_eps(read_state(path), entry.eps)
     if len(getattr(module, "classes", ())) == len(COCO):
         rows = (0, *COCO) if entry.background else tuple(COCO)
         for layer, each in entry.class_layers:
-            state = layouts.keep_classes(state, layer, _IDS, rows, each)
+            state = states.keep_classes(state, layer, _IDS, rows, each)
     load_published(module, state, entry.layout, ignore=entry.ignore, path=path)
     return path

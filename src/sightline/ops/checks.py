@@ -70,3 +70,46 @@ def require_regions(
             f"region {row} is {boxes[row].tolist()}: not finite, or far too large",
             code="usage.out_of_range",
         )
+
+
+def require_maps(maps: Tensor, threshold: float, reach: int) -> None:
+    """Raise UsageError unless `maps` are (B, P, h, w) with cells, `threshold` is finite and `reach`
+    at least 1 (usage.shape, usage.out_of_range).
+    """
+    if maps.ndim != 4 or 0 in maps.shape[2:]:
+        raise UsageError(
+            f"(B, P, h, w) maps with cells are wanted, not {tuple(maps.shape)}", code="usage.shape"
+        )
+    if not -float("inf") < threshold < float("inf") or reach < 1:
+        raise UsageError(
+            f"threshold {threshold} must be finite, reach {reach} at least 1",
+            code="usage.out_of_range",
+        )
+
+
+def require_limbs(
+    maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, channels: int
+) -> None:
+    """Raise UsageError (usage.shape) unless `maps` (B, C, h, w) have `channels` for each of the
+    (L, 2) limbs, and finite places (N, 2) belong to images that are there.
+    """
+    right = maps.ndim == 4 and 0 not in maps.shape[2:] and limbs.ndim == 2 and limbs.shape[1] == 2
+    if not right or maps.shape[1] != channels * len(limbs):
+        raise UsageError(
+            f"{channels} channels a limb are wanted, not maps of {tuple(maps.shape)} for limbs of "
+            f"{tuple(limbs.shape)}",
+            code="usage.shape",
+        )
+    rows = len(places)
+    if places.shape != (rows, 2) or image.shape != (rows,) or part.shape != (rows,):
+        shapes = ", ".join(str(tuple(value.shape)) for value in (places, image, part))
+        raise UsageError(
+            f"(N, 2) places and (N,) columns are wanted, not {shapes}", code="usage.shape"
+        )
+    if rows and not 0 <= int(image.min()) <= int(image.max()) < len(maps):
+        raise UsageError(
+            f"images {int(image.min())} … {int(image.max())} of {len(maps)} are asked for",
+            code="usage.shape",
+        )
+    if not bool(places.isfinite().all()):
+        raise UsageError("a part's place is not finite", code="usage.out_of_range")

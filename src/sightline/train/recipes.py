@@ -141,6 +141,13 @@ def _are_weights(value: object) -> bool:
     )
 
 
+POSES = Augmentation(
+    scale=(0.9, 2.4), ratio=1.0, mosaic=0.0, min_visible=0.0, min_size=1.0, masks=False
+)
+"""For poses: people from small to larger than the picture, their shape as it is; whoever is in the
+picture keeps the points that are, and no picture is made of four.
+"""
+
 RECIPES: dict[str, Recipe] = {
     "retinanet_mobilenet_v2": Recipe(
         model="retinanet_mobilenet_v2",
@@ -162,6 +169,17 @@ RECIPES: dict[str, Recipe] = {
         evaluate_every=0.34,
         threads=1,
         balance=0.05,
+    ),
+    "openpose_mobilenet_v2": Recipe(
+        model="openpose_mobilenet_v2",
+        start="mask_rcnn_mobilenet_v2",
+        minutes=100,
+        sizes=((0.5, 256), (0.5, 320)),
+        freeze=2,
+        evaluate_every=0.34,
+        threads=1,
+        figure="keypoints_AP",
+        augmentation=POSES,
     ),
 }
 """Name → recipe; those of the embedded weights are called as their models."""
@@ -224,9 +242,9 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
 
     About 16,000 images are shown in all, the data set 6 to 100 times. What finds already learns at
     half the rate of what has heads that begin at random. Networks of one size get that size, those
-    that see images stretched are shown such, and `PATCHES` where they learn from these. What does
-    not learn step by step gets an hour at most; what is fitted after its steps, and looks at each
-    region by itself, about 400 images.
+    that see images stretched are shown such, `PATCHES` where they learn from these, and `POSES`
+    where they learn nothing else. What does not learn step by step gets an hour at most; what is
+    fitted after its steps, and looks at each region by itself, about 400 images.
     """
     if not catalogue.learns_by_steps(model):
         return Recipe(model=model, start=start, minutes=60.0)
@@ -238,6 +256,8 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
     }
     if catalogue.takes_patches(model):  # these show all sizes in pictures of one
         usual["augmentation"] = replace(PATCHES, stretch=prepared.fit == "stretch")
+    if catalogue.learns_poses(model):
+        usual["augmentation"] = POSES
     if prepared.fixed or catalogue.takes_patches(model):
         usual["sizes"] = ((1.0, prepared.longer),)
     return Recipe(

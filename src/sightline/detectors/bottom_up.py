@@ -1,0 +1,238 @@
+"""People from the parts up (Cao 2017, section 2): the decoding that bottom-up methods share.
+
+A network gives a map for every part, and maps that tell which parts belong together. All people are
+found at once, so that the network's time does not grow with their number.
+
+    encode        part maps, and a field (or a map of midpoints) for every limb
+    propose       peaks of the part maps are candidate parts
+    classify      every pair of them that may be a limb, scored by the line integral over its field
+    postprocess   a matching for each limb; limbs that share a part become people
+
+Departures: peaks are found at the network's own resolution and made finer by the Gaussian through
+their neighbours, not on maps enlarged eightfold; limbs are joined best first, as the authors do in
+their later version (Cao 2019), not in the order of a tree.
+
+Key of shapes: B images, P parts, L limbs, h w cells, R regions = peaks, C candidate limbs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.ops.assembly import assemble, match_greedy, match_optimal
+from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
+from sightline.ops.peaks import part_peaks
+from sightline.preparation import Preparation
+from sightline.skeletons import Skeleton
+from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
+
+Association = Literal["pafs", "midpoints"]
+"""How two parts are known to belong together: by a field along the limb, or a map of its middle."""
+
+Matching = Literal["greedy", "optimal"]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How maps become people.
+
+    Candidate parts are peaks higher than `peak`. Two of them are a candidate limb by `line`, or by
+    a midpoint's value above `midpoint`, as `association` says; `matching` chooses among candidates.
+    A person needs `least_parts` of the skeleton's points, and a score of at least `score`: the mean
+    of its points' values, 0 where one was not found. The best `limit` of an image are the answer.
+    `flip` looks at the mirrored image too, and takes the mean of both. Raises UsageError
+    (usage.out_of_range).
+    """
+
+    peak: float = 0.1
+    association: Association = "pafs"
+    line: LineRule = LineRule()
+    midpoint: float = 0.1
+    matching: Matching = "greedy"
+    least_parts: int = 3
+    score: float = 0.05
+    limit: int = 100
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        wrong = {
+            "peak": not 0 < self.peak < 1,
+            "midpoint": not 0 < self.midpoint < 1,
+            "association": self.association not in ("pafs", "midpoints"),
+            "matching": self.matching not in ("greedy", "optimal"),
+            "least_parts": self.least_parts < 1,
+            "score": not 0 <= self.score < 1,
+            "limit": self.limit < 1,
+        }
+        for name in (name for name, bad in wrong.items() if bad):
+            raise UsageError(
+                f"{name} is {getattr(self, name)}, out of range", code="usage.out_of_range"
+            )
+
+
+def unmirrored(features: Features, parts: Skeleton, association: Association) -> Features:
+    """The maps of a mirrored image, as the image itself would have them.
+
+    Left parts become right ones, limbs those between the mirrored parts; a field's x changes its
+    sign, and both do where the mirrored limb runs the other way. A background map stays. Raises
+    UsageError (usage.flip) where a limb's mirror image is no limb.
+    """
+    part_maps, limb_maps = (maps.flip(-1) for maps in features)
+    count = len(parts.points)
+    order = [*parts.flips, *range(count, part_maps.shape[1])]
+    ends = {limb: (row, 1.0) for row, limb in reversed(list(enumerate(parts.limbs)))}
+    ends |= {(b, a): (row, -1.0) for (a, b), (row, _) in list(ends.items()) if (b, a) not in ends}
+    rows, signs = [], []
+    for a, b in parts.limbs:
+        mirror = ends.get((parts.flips[a], parts.flips[b]))
+        if mirror is None:
+            raise UsageError(
+                f"the limb from {parts.points[a]} to {parts.points[b]} has no mirror image",
+                code="usage.flip",
+                hint="give the skeleton both limbs, or decode without flip",
+            )
+        row, sign = mirror
+        rows += [2 * row, 2 * row + 1] if association == "pafs" else [row]
+        signs += [-sign, sign] if association == "pafs" else [1.0]
+    factors = limb_maps.new_tensor(signs)[:, None, None]
+    return part_maps[:, order], limb_maps[:, rows] * factors
+
+
+class BottomUp(nn.Module):
+    """The verbs after `maps`, which the method has to give.
+
+    `skeleton` names the points of the answer; `parts` those of the network with the limbs that it
+    knows: the same, or more (a neck), and matched by their names. Raises UsageError for more
+    than one class, for a point that is no part, and for a network without limbs.
+    """
+
+    classes: tuple[str, ...]
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        skeleton: Skeleton,
+        parts: Skeleton,
+        stride: int,
+        preparation: Preparation,
+        decoding: Decoding,
+    ) -> None:
+        super().__init__()
+        if len(classes) != 1:
+            raise UsageError(
+                f"poses from the parts up are of one class, not of {len(classes)}",
+                code="usage.class_count",
+            )
+        missing = [name for name in skeleton.points if name not in parts.points]
+        if missing or not parts.limbs:
+            raise UsageError(
+                f"the network has no part for {', '.join(missing)}"
+                if missing
+                else "a skeleton without limbs holds no parts together",
+                code="usage.skeleton",
+            )
+        self.classes, self.skeleton, self.parts = tuple(classes), skeleton, parts
+        self.stride, self.preparation, self.decoding = stride, preparation, decoding
+        self.points = [parts.points.index(name) for name in skeleton.points]
+
+    def maps(self, pixels: Float[Tensor, "B 3 H W"]) -> Features:
+        """Part maps (B, P, h, w), a background's after them if there is one; then the limbs'
+        fields (B, 2 L, h, w), x and y of each, or their midpoint maps (B, L, h, w).
+        """
+        raise NotImplementedError
+
+    def prepare(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> Batch:
+        """Resize, normalise and pad images of one size."""
+        return self.preparation(images)
+
+    def encode(self, batch: Batch) -> Features:
+        """The network's maps; with `flip` their mean with those of the mirrored image."""
+        found = self.maps(batch.pixels)
+        if not self.decoding.flip:
+            return found
+        mirrored = self.maps(batch.pixels.flip(-1))
+        other = unmirrored(mirrored, self.parts, self.decoding.association)
+        return tuple((a + b) / 2 for a, b in zip(found, other, strict=True))
+
+    def propose(self, batch: Batch, features: Features) -> Regions:
+        """The candidate parts: a cell around each peak, its part as level, its value as score."""
+        part_maps = features[0][:, : len(self.parts.points)]
+        places, values, image, part = part_peaks(part_maps, self.decoding.peak)
+        middle, half = places * self.stride, self.stride / 2
+        return Regions(torch.cat([middle - half, middle + half], 1), image, part, values)
+
+    def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
+        """Candidate limbs, in `extras`: `limbs` (C, 3), which one and the rows of its two parts;
+        `integrals` (C,), its score; `shares` (C,), the part of its samples that agree.
+        """
+        limb_maps, rule = features[1], self.decoding
+        limbs = torch.tensor(self.parts.limbs, device=limb_maps.device)
+        places = (regions.boxes[:, :2] + regions.boxes[:, 2:]) / (2 * self.stride)
+        columns = (limb_maps, places, regions.image, regions.level, limbs)
+        if rule.association == "pafs":
+            found = limb_integrals(*columns, rule.line)
+        else:
+            found = limb_midpoints(*columns, rule.midpoint)
+        extras = dict(zip(("limbs", "integrals", "shares"), found, strict=True))
+        scores = regions.boxes.new_zeros(len(regions)) if regions.scores is None else regions.scores
+        return Scored(regions, scores[:, None], regions.boxes, extras)
+
+    def people(self, scored: Scored) -> Int[Tensor, "G P"]:
+        """The row of each person's every part, −1 where there is none; all images, on the CPU."""
+        limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
+        match = match_greedy if self.decoding.matching == "greedy" else match_optimal
+        kept = match(limbs, integrals, len(scored.regions))
+        part = scored.regions.level.cpu()
+        return assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
+
+    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
+        """Limbs that share a part become people; `region` is a person's strongest part."""
+        rows = self.people(scored)[:, self.points]
+        found = rows >= 0
+        rule, regions = self.decoding, scored.regions.to("cpu")
+        values = torch.where(found, scored.scores[:, 0].cpu()[rows], 0.0)
+        score = values.mean(1)
+        enough = (found.sum(1) >= rule.least_parts) & (score >= rule.score)
+        image = regions.image[rows.amax(1)]
+        answers = []
+        for index, frame in enumerate(batch.frames):
+            own = (enough & (image == index)).nonzero()[:, 0]
+            best = own[score[own].sort(descending=True, stable=True).indices][: rule.limit]
+            region = rows[best].gather(1, values[best].argmax(1, keepdim=True))[:, 0]
+            points = self._points(regions.boxes, rows[best], values[best], frame)
+            answers.append(
+                Detections(
+                    boxes=_around(points, found[best]),
+                    scores=score[best],
+                    labels=torch.zeros_like(best),
+                    region=region,
+                    size=frame.original,
+                    classes=self.classes,
+                    keypoints=points,
+                    skeleton=self.skeleton,
+                )
+            )
+        return answers
+
+    @staticmethod
+    def _points(boxes: Tensor, rows: Tensor, values: Tensor, frame: Frame) -> Tensor:
+        """(N, P, 3) of the parts in these rows: x, y in original pixels, score; 0 without one."""
+        own = boxes[rows]
+        middle = frame.to_original((own[..., :2] + own[..., 2:]) / 2)
+        height, width = frame.original
+        inside = torch.minimum(middle.clamp(min=0), middle.new_tensor([width, height]))
+        points = torch.cat([inside, values[..., None].clamp(0, 1)], 2)
+        return torch.where((rows >= 0)[..., None], points, 0.0)
+
+
+def _around(points: Float[Tensor, "N P 3"], found: Tensor) -> Float[Tensor, "N 4"]:
+    """The smallest box around the points that were found."""
+    places, there = points[..., :2], found[..., None]
+    low = torch.where(there, places, torch.inf).amin(1)
+    high = torch.where(there, places, -torch.inf).amax(1)
+    return torch.cat([low, high], 1)

@@ -1,0 +1,108 @@
+"""Peaks, limbs, matching and assembly: the kernels find the rows of their definitions."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from sightline.kernels.cpu import assembly as fast_assembly
+from sightline.kernels.cpu import limbs as fast_limbs
+from sightline.kernels.cpu import peaks as fast_peaks
+from sightline.ops.assembly import assemble, match_greedy
+from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
+from sightline.ops.peaks import part_peaks
+
+LIMBS = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 0], [3, 1]])
+
+
+def noise(*shape: int, seed: int = 0, smooth: bool = True) -> Tensor:
+    """Maps with many hills, some of them below 0."""
+    maps = torch.randn(*shape, generator=torch.manual_seed(seed))
+    if smooth and maps.numel():
+        maps = torch.nn.functional.avg_pool2d(maps, 3, 1, 1) * 2
+    return maps
+
+
+def same(got: tuple[Tensor, ...], want: tuple[Tensor, ...]) -> None:
+    for a, b in zip(got, want, strict=True):
+        if a.is_floating_point():
+            torch.testing.assert_close(a, b, rtol=0, atol=2e-6)
+        else:
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 23, 41), (1, 1, 1, 1), (1, 2, 1, 9), (2, 1, 8, 1),
+                                   (0, 3, 5, 6), (1, 0, 5, 6), (1, 1, 40, 130)])  # fmt: skip
+@pytest.mark.parametrize("reach", [1, 2, 4])
+def test_peaks(shape: tuple[int, ...], reach: int) -> None:
+    maps = noise(*shape)
+    want = part_peaks.reference(maps, 0.1, reach)
+    same(fast_peaks.part_peaks(maps, 0.1, reach), want)
+    assert len(want[1]) or 0 in shape or maps.amax() <= 0.1
+
+
+def test_peaks_of_plateaus_and_broken_cells() -> None:
+    maps = (noise(1, 2, 19, 37, seed=3) * 3).round() / 3  # many equal neighbours
+    maps[0, 0, 4, 4:9], maps[0, 1, 7, 3], maps[0, 1, 12, 30] = torch.nan, torch.inf, -torch.inf
+    want = part_peaks.reference(maps, 0.2)
+    assert want[0].isfinite().all() and len(want[0]) > 20
+    same(fast_peaks.part_peaks(maps, 0.2), want)
+    strided = maps.expand(3, -1, -1, -1).transpose(2, 3).half()
+    same(fast_peaks.part_peaks(strided, 0.2), part_peaks.reference(strided, 0.2))
+
+
+def scene(seed: int, count: int = 60) -> tuple[Tensor, Tensor, Tensor]:
+    rng = torch.manual_seed(seed)
+    places = torch.rand(count, 2, generator=rng) * torch.tensor([50.0, 31.0]) - 3
+    places[1] = places[0]
+    image = torch.randint(0, 2, (count,), generator=rng)
+    return places, image, torch.randint(0, 5, (count,), generator=rng)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [LineRule(), LineRule(1, share=1.0), LineRule(7, -0.2, 0.0, 0.2, 2.0), LineRule(5, 0.0, 0.4)],
+)
+@pytest.mark.parametrize("size", [(25, 44), (1, 9), (6, 1)])
+def test_limbs(rule: LineRule, size: tuple[int, int]) -> None:
+    fields = noise(2, 10, *size, seed=5) + 0.3
+    columns = scene(1)
+    want = limb_integrals.reference(fields, *columns, LIMBS, rule)
+    got = fast_limbs.limb_integrals(fields, *columns, LIMBS, rule)
+    same(got, want)
+    maps = fields[:, :5]
+    middles = limb_midpoints.reference(maps, *columns, LIMBS, 0.2)
+    same(fast_limbs.limb_midpoints(maps, *columns, LIMBS, 0.2), middles)
+    if size == (25, 44):
+        assert len(want[0]) > 5 and len(middles[0]) > 50
+    none = [value[:0] for value in columns]
+    empty = limb_integrals.reference(fields, *none, LIMBS, rule)
+    same(fast_limbs.limb_integrals(fields, *none, LIMBS, rule), empty)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 30, 400])
+def test_matching_and_assembly(count: int, tied: bool) -> None:
+    rng = torch.manual_seed(count)
+    part = torch.randint(0, 5, (90,), generator=rng)
+    limb = torch.randint(0, len(LIMBS), (count,), generator=rng)
+    ends = [_rows(part, LIMBS[limb, end], rng) for end in (0, 1)]
+    candidates = torch.stack([limb, *ends], 1)
+    scores = torch.rand(count, generator=rng)
+    if tied:
+        scores = (scores * 4).round() / 4
+    want = match_greedy.reference(candidates, scores, 90)
+    kept = fast_assembly.match_greedy(candidates, scores, 90)
+    assert torch.equal(kept, want)
+    for rows in (kept, torch.ones_like(kept)):
+        groups = assemble.reference(candidates[rows], scores[rows], part, 6)
+        assert torch.equal(fast_assembly.assemble(candidates[rows], scores[rows], part, 6), groups)
+
+
+def _rows(part: Tensor, kinds: Tensor, rng: torch.Generator) -> Tensor:
+    """A row of each of these kinds, drawn."""
+    draw: Callable[[int], Tensor] = lambda kind: (part == kind).nonzero()[:, 0]  # noqa: E731
+    chosen = [draw(int(kind)) for kind in kinds]
+    picks = [rows[torch.randint(0, len(rows), (), generator=rng)] for rows in chosen]
+    return torch.stack(picks) if picks else part[:0]
