@@ -28,8 +28,8 @@ PEOPLE = (
     "as one.  [default: retinanet]"
 )
 WEIGHTS = (
-    "Darknet's .weights file, where it does not lie beside the .cfg; or your own copy of a published "
-    "file."
+    "Darknet's .weights file, where it does not lie beside the .cfg; or your own copy of published "
+    "weights."
 )
 OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
 SAVE = "What to write there, with commas: pictures, coco, yolo, csv, jsonl.  [default: pictures]"
