@@ -32,8 +32,8 @@ class LineRule:
     """
 
     samples: int = 10
-    least: float = 0.05
-    share: float = 0.8
+    least: float = 0.0
+    share: float = 0.7
     usual: float = 0.5
     longest: float = 0.6
 
