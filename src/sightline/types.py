@@ -139,7 +139,8 @@ class Detections:
     `classes`; `category_ids`, where known, are the data set's own ids of the same classes.
     `masks` are (N, H, W) booleans, or make them when asked (`Masks`): ask for the form you need,
     `bitmaps()`, `run_lengths()` or `polygons()`. `keypoints` are (N, P, 3): x, y, score; `skeleton`
-    says what they mean, where that is known.
+    says what they mean, where that is known. `tracks` are ids of objects that are followed through
+    a video, from 1, and 0 for what has none yet (`sightline.tracking`).
     """
 
     boxes: Float[Tensor, "N 4"]
@@ -152,6 +153,7 @@ class Detections:
     masks: Bool[Tensor, "N H W"] | Masks | None = None
     keypoints: Float[Tensor, "N P 3"] | None = None
     skeleton: Skeleton | None = None
+    tracks: Int[Tensor, "N"] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -167,6 +169,7 @@ class Detections:
             region=self.region[index],
             masks=None if self.masks is None else self.masks[index],
             keypoints=None if self.keypoints is None else self.keypoints[index],
+            tracks=None if self.tracks is None else self.tracks[index],
         )
 
     def __iter__(self) -> Iterator[tuple[str, float, list[float]]]:
@@ -208,11 +211,8 @@ class Detections:
 
     def _masks(self) -> Masks | Tensor:
         if self.masks is None:
-            raise UsageError(
-                "these detections have no masks",
-                code="usage.no_masks",
-                hint="models that find masks have mask in their name, such as mask_rcnn",
-            )
+            hint = "models that find masks have mask in their name, such as mask_rcnn"
+            raise UsageError("these detections have no masks", code="usage.no_masks", hint=hint)
         return self.masks
 
     def to_dict(self) -> dict[str, Tensor]:
@@ -228,7 +228,7 @@ class Detections:
         return answer
 
     def to_json(self, masks: str | None = None) -> list[dict[str, Any]]:
-        """Plain data: label, score, box [x1, y1, x2, y2] of each detection, keypoints if any.
+        """Plain data: label, score, box [x1, y1, x2, y2] of each, keypoints and track_id if any.
 
         `masks="rle"` adds "mask" as `run_lengths` gives it, and `masks="polygons"` as `polygons`.
         UsageError for another form, and where there are no masks.
@@ -236,16 +236,13 @@ class Detections:
         rows: list[dict[str, Any]] = [
             {"label": name, "score": score, "box": box} for name, score, box in self
         ]
-        if self.keypoints is not None:
-            for row, points in zip(rows, self.keypoints.tolist(), strict=True):
-                row["keypoints"] = points
+        for key, column in (("keypoints", self.keypoints), ("track_id", self.tracks)):
+            for row, value in zip(rows, [] if column is None else column.tolist(), strict=False):
+                row[key] = value
         if masks is not None:
             if masks not in ("rle", "polygons"):
-                raise UsageError(
-                    f"masks cannot be told in JSON as {masks!r}",
-                    code="usage.masks",
-                    hint="known are rle, polygons",
-                )
+                message = f"masks cannot be told in JSON as {masks!r}"
+                raise UsageError(message, code="usage.masks", hint="known are rle, polygons")
             told: list[Any] = self.polygons() if masks == "polygons" else self.run_lengths()
             for row, mask in zip(rows, told, strict=True):
                 row["mask"] = mask
@@ -256,11 +253,8 @@ class Detections:
         try:
             import supervision
         except ImportError as error:
-            raise UsageError(
-                "the package supervision is not installed",
-                code="usage.extra_missing",
-                hint="pip install supervision",
-            ) from error
+            message, hint = "the package supervision is not installed", "pip install supervision"
+            raise UsageError(message, code="usage.extra_missing", hint=hint) from error
         import numpy
 
         return supervision.Detections(
@@ -268,6 +262,7 @@ class Detections:
             confidence=self.scores.numpy(),
             class_id=self.labels.numpy(),
             mask=None if self.masks is None else self.masks.numpy(),
+            tracker_id=None if self.tracks is None else self.tracks.numpy(),
             data={"class_name": numpy.array(self.names)},
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightline.errors import ImageError, ResourceError, SightlineError
+from sightline.files import natural
 
 KINDS = "jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff avif heic heif jxl"
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
@@ -33,12 +34,6 @@ class Source:
     path: Path | None = None
     data: bytes | None = None
     error: SightlineError | None = None
-
-
-def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key by which img2 comes before img10, and no two texts are equal."""
-    parts = re.split(r"([0-9]+)", text.casefold())
-    return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p], text
 
 
 def expand(given: Sequence[str | Path], limit: int = MAX_FILES) -> list[Source]:

@@ -17,7 +17,7 @@ Key of shapes: B images, P parts, L limbs, h w cells, R regions = peaks, C candi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -35,6 +35,7 @@ Association = Literal["pafs", "midpoints"]
 """How two parts are known to belong together: by a field along the limb, or a map of its middle."""
 
 Matching = Literal["greedy", "optimal"]
+"""Best candidate first, or those that are best together."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Decoding:
     """
 
     peak: float = 0.1
-    association: Association = "pafs"
+    association: str = "pafs"
     line: LineRule = LineRule()
     midpoint: float = 0.1
-    matching: Matching = "greedy"
+    matching: str = "greedy"
     least_parts: int = 3
     score: float = 0.05
     limit: int = 100
@@ -63,8 +64,8 @@ class Decoding:
         wrong = {
             "peak": not 0 < self.peak < 1,
             "midpoint": not 0 < self.midpoint < 1,
-            "association": self.association not in ("pafs", "midpoints"),
-            "matching": self.matching not in ("greedy", "optimal"),
+            "association": self.association not in get_args(Association),
+            "matching": self.matching not in get_args(Matching),
             "least_parts": self.least_parts < 1,
             "score": not 0 <= self.score < 1,
             "limit": self.limit < 1,
@@ -75,7 +76,7 @@ class Decoding:
             )
 
 
-def unmirrored(features: Features, parts: Skeleton, association: Association) -> Features:
+def unmirrored(features: Features, parts: Skeleton, association: str) -> Features:
     """The maps of a mirrored image, as the image itself would have them.
 
     Left parts become right ones, limbs those between the mirrored parts; a field's x changes its
