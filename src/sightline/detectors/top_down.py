@@ -132,15 +132,15 @@ class TopDown(nn.Module):
         return () if self.people is None else self.people.encode(batch)
 
     def propose(self, batch: Batch, features: Features) -> Regions:
-        """The person detector's answers, at most `look.limit` an image; without one each image."""
+        """The person detector's answers that `look` asks for; without a detector each image."""
         if self.people is None:
             whole = [torch.tensor([[0.0, 0.0, f.original[1], f.original[0]]]) for f in batch.frames]
             return regions_of(whole, [torch.ones(1)] * len(batch), batch)
-        regions = self.people.propose(batch, features)
+        look, regions = self.look, self.people.propose(batch, features)
         scored = self.people.classify(batch, features, regions)
         found = self.people.postprocess(batch, features, scored)
         label = self.people.classes.index(self.classes[0])
-        best = [one[one.labels == label][: self.look.limit] for one in found]
+        best = [one[one.labels == label].above(look.score)[: look.limit] for one in found]
         more = MARGIN if isinstance(self.people, BottomUp) else 0.0
         boxes = [one.boxes + more * _outward(one.boxes) for one in best]
         return regions_of(boxes, [one.scores for one in best], batch)
@@ -168,7 +168,7 @@ class TopDown(nn.Module):
         order = torch.cat([(regions.image == i).nonzero()[:, 0] for i in range(len(batch))])
         back = order.argsort()
         found = torch.cat(points)[back]
-        first = 1.0 if regions.scores is None else regions.scores
+        first = 1.0 if regions.scores is None else regions.scores.clamp(0, 1)
         scores = (first * found[..., 2].mean(dim=1))[:, None]
         extras = {
             "points": found,
