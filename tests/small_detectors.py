@@ -127,8 +127,8 @@ def small(name: str, longer: int, shorter: int) -> Any:
         model.svm_weight.normal_(std=float(1 / features.norm()))
         model.svm_bias.fill_(1.0)
         model.ridge_weight.normal_(std=1e-3)
-    if name == "cpm_368":  # a crop of its own size takes seconds
-        model.look = replace(model.look, size=(64, 64))
+    if name.startswith("cpm"):  # a crop of its own size takes seconds
+        model.look = replace(model.look, size=(64, 48))
     if name.startswith("openpose"):
         loud(model)
     if name.startswith("fast_rcnn"):
