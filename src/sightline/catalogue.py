@@ -86,10 +86,13 @@ PUBLISHED: dict[str, str] = {
     "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",
     "keypointrcnn_resnet50_fpn_coco": "keypoint_rcnn_resnet50_fpn",
     "maskrcnn_resnet50_fpn_coco": "mask_rcnn_resnet50_fpn",
+    "openpose_2017_coco": "openpose_2017_vgg19",
     "retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn",
     "ssd300_vgg16_coco": "ssd300_vgg16",
 }
-"""Weights that others published, fetched when they are named → the model they are for."""
+"""Weights that others published → the model they are for: fetched when they are named, if their
+licence is a free one.
+"""
 
 
 def resolve(name: str) -> str:

@@ -157,7 +157,8 @@ def load(
 
     `score` is the threshold that detections must exceed, any number where scores are margins; None
     keeps the detector's own, which suits evaluation. A name of `catalogue.PUBLISHED` fetches those
-    weights, if the cache has none: nothing else here ever uses the network. The detector is made
+    weights, if the cache has none and no file `weights` is given: nothing else here ever uses the
+    network. The detector is made
     ready: batch norm folded, channels last, and bfloat16 where `dtype` says so (half the time of
     fp32 on CPUs that know it; boxes and scores differ slightly). `options` are switches of a model
     that needs no weights (`catalogue.WEIGHTLESS`); what a checkpoint was built with stands in it.
@@ -173,9 +174,10 @@ def load(
             hint=f"models without weights are {', '.join(catalogue.WEIGHTLESS)}",
         )
     is_darknet = Path(name_or_path).suffix in catalogue.DARKNET
-    if weights is not None and not is_darknet:
+    if weights is not None and not is_darknet and str(name_or_path) not in catalogue.PUBLISHED:
         raise UsageError(
-            f"weights are a file of their own for Darknet's .cfg, not for {name_or_path}",
+            "weights are a file of their own for Darknet's .cfg and for published networks, not "
+            f"for {name_or_path}",
             code="usage.weights",
         )
     if is_darknet:
@@ -183,7 +185,7 @@ def load(
 
         kept = darknet_files.stored(name_or_path, weights)
     elif str(name_or_path) in catalogue.PUBLISHED:
-        kept = published(str(name_or_path))
+        kept = published(str(name_or_path), None if weights is None else Path(weights))
     elif str(name_or_path) in catalogue.WEIGHTLESS:
         kept = without_weights(str(name_or_path), options)
     else:

@@ -13,8 +13,8 @@ from sightline.pipeline import Detector
 from sightline.preparation import Preparation
 
 
-def published(name: str) -> checkpoint.Checkpoint:
-    """The published weights `name` in our names: fetched once, then from the cache."""
+def published(name: str, file: Path | None = None) -> checkpoint.Checkpoint:
+    """The published weights `name` in our names: from `file`, or fetched once into the cache."""
     from sightline.nets import weights
     from sightline.nets.categories import COCO
 
@@ -22,7 +22,7 @@ def published(name: str) -> checkpoint.Checkpoint:
     ids = list(weights.PUBLISHED[name].ids)
     classes = [COCO[number] for number in ids]
     detector = cast(nn.Module, catalogue.build(model, classes))
-    path = weights.load_named(detector, name)
+    path = weights.load_named(detector, name, file=file)
     manifest = {"model": model, "classes": classes, "category_ids": ids}
     return checkpoint.Checkpoint(detector.state_dict(), manifest, path)
 

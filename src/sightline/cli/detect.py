@@ -27,7 +27,10 @@ PEOPLE = (
     "Before a top-down pose such as cpm: the model that finds the people; none for the whole image "
     "as one.  [default: retinanet]"
 )
-WEIGHTS = "Darknet's .weights file, where it does not lie beside the .cfg."
+WEIGHTS = (
+    "Darknet's .weights file, where it does not lie beside the .cfg; or your own copy of published "
+    "weights."
+)
 OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
 SAVE = "What to write there, with commas: pictures, coco, yolo, csv, jsonl.  [default: pictures]"
 
