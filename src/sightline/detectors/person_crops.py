@@ -23,13 +23,15 @@ class Look:
     """How people are looked at: crops of `size` (height, width) pixels.
 
     A box takes the `share` of its crop along the side that binds; the rest is what lies around it.
-    At most `limit` people of an image, the best ones, are looked at. With `flip` the mirrored crop
-    is looked at as well, and the mean of both is the answer. Of two poses with an OKS above
-    `alike` the better one stays. Raises UsageError (usage.out_of_range).
+    People who were found with a `score` or less are not looked at, and at most `limit` of an image,
+    the best ones. With `flip` the mirrored crop is looked at as well, and the mean of both is the
+    answer. Of two poses with an OKS above `alike` the better one stays. Raises UsageError
+    (usage.out_of_range).
     """
 
     size: Size = (192, 144)
     share: float = 0.8
+    score: float = 0.1
     limit: int = 30
     flip: bool = False
     alike: float = 0.9

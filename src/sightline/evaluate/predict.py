@@ -67,7 +67,9 @@ def stream(
                 chunk = members[first : first + batch_size]
                 pictures = [_read(dataset[i]).to(device) for i in chunk]
                 if labelled:
-                    found = _posed(detector, pictures, [dataset[i] for i in chunk], dataset.classes)
+                    found = pose_labelled(
+                        detector, pictures, [dataset[i] for i in chunk], dataset.classes
+                    )
                 else:
                     found = detect(detector, pictures, batch_size)
                 answers.update(zip(chunk, found, strict=True))
@@ -87,10 +89,14 @@ def _read(example: Example) -> Image:
 
 
 @torch.inference_mode()
-def _posed(
+def pose_labelled(
     detector: Detector, images: Sequence[Image], examples: Sequence[Example], names: Sequence[str]
 ) -> list[Detections]:
-    """The poses of the labelled boxes, whose scores are 1."""
+    """The poses that a top-down detector finds in the labelled boxes, whose scores are 1.
+
+    `names` are the classes that the labels index. Raises UsageError (usage.people) for any other
+    detector.
+    """
     if not isinstance(detector, TopDown):
         raise UsageError(
             f"{type(detector).__name__} finds its objects itself: labelled boxes are for top-down "

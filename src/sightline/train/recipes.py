@@ -180,7 +180,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "cpm_mobilenet_v2": Recipe(
         model="cpm_mobilenet_v2",
-        start="mobilenet_v2_imagenet.safetensors",
+        start="mask_rcnn_mobilenet_v2",
         minutes=30,
         freeze=2,
         evaluate_every=0.5,
