@@ -62,7 +62,13 @@ def scene(seed: int, count: int = 60) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize(
     "rule",
-    [LineRule(), LineRule(1, share=1.0), LineRule(7, -0.2, 0.0, 0.2, 2.0), LineRule(5, 0.0, 0.4)],
+    [
+        LineRule(),
+        LineRule(1, share=1.0),
+        LineRule(7, -0.2, 0.0, 0.2, 2.0),
+        LineRule(5, 0.0, 0.4),
+        LineRule(10, 0.3, 0.5, faint=-0.1),
+    ],
 )
 @pytest.mark.parametrize("size", [(25, 44), (1, 9), (6, 1)])
 def test_limbs(rule: LineRule, size: tuple[int, int]) -> None:

@@ -101,3 +101,17 @@ def assemble(
     for row, one in enumerate(people):
         answer[row, list(one)] = torch.tensor(list(one.values()))
     return answer
+
+
+def held_together(
+    people: Int[Tensor, "G P"], limbs: Int[Tensor, "M 3"], scores: Float[Tensor, "M"]
+) -> Float[Tensor, "G"]:
+    """The sum of the scores of those limbs whose ends both belong to a person, for each person."""
+    rows, ends = people.numpy(), limbs.numpy()
+    owner = np.full(max(rows.max(initial=-1), ends.max(initial=-1)) + 1, -1)
+    group, kind = (rows >= 0).nonzero()
+    owner[rows[group, kind]] = group
+    first, second = owner[ends[:, 1]], owner[ends[:, 2]]
+    both = (first >= 0) & (first == second)
+    total = np.bincount(first[both], scores.numpy()[both], len(rows))
+    return torch.from_numpy(total.astype(np.float32))
