@@ -26,7 +26,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.ops.assembly import assemble, held_together, match_greedy, match_optimal
+from sightline.ops.assembly import assemble, match_greedy, match_optimal
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
 from sightline.ops.peaks import part_peaks
 from sightline.preparation import Preparation
@@ -197,10 +197,9 @@ class BottomUp(nn.Module):
         values, part = scored.scores[:, 0].cpu(), scored.regions.level.cpu()
         strength = integrals * torch.minimum(values[limbs[:, 1]], values[limbs[:, 2]])
         match = match_greedy if self.decoding.matching == "greedy" else match_optimal
-        kept = match(limbs, strength, len(values)).nonzero()[:, 0]
-        people = assemble(limbs[kept], strength[kept], part, len(self.parts.points))
-        score = held_together(people, limbs[kept], integrals[kept])
-        return people, (score / len(self.limbs)).clamp(max=1)
+        kept = match(limbs, strength, len(values))
+        people, total = assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
+        return people, (total / len(self.limbs)).clamp(max=1)
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
