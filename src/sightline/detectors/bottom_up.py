@@ -46,9 +46,9 @@ class Decoding:
 
     Candidate parts are peaks higher than `peak`. Two of them are a candidate limb by `line`, or by
     a midpoint's value above `midpoint`, as `association` says; `matching` chooses among candidates.
-    A person needs `least_parts` of the skeleton's points, and a score of at least `score`: the root
-    mean square of the points' values, 0 where one was not found. The best `limit` of an image are
-    the answer. `flip` looks at the mirrored image too, and takes the mean of both. Raises
+    A person needs `least_parts` of the skeleton's points, and a score of at least `score`: the mean
+    of its limbs' integrals, 0 for those that it lacks. The best `limit` of an image are the answer.
+    `flip` looks at the mirrored image too, and takes the mean of both. Raises
     UsageError (usage.out_of_range).
     """
 
@@ -58,7 +58,7 @@ class Decoding:
     midpoint: float = 0.1
     matching: str = "greedy"
     least_parts: int = 3
-    score: float = 0.05
+    score: float = 0.02
     limit: int = 100
     flip: bool = False
 
@@ -186,10 +186,11 @@ class BottomUp(nn.Module):
         scores = regions.boxes.new_zeros(len(regions)) if regions.scores is None else regions.scores
         return Scored(regions, scores[:, None], regions.boxes, extras)
 
-    def people(self, scored: Scored) -> Int[Tensor, "G P"]:
-        """The row of each person's every part, −1 where there is none; all images, on the CPU.
+    def people(self, scored: Scored) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
+        """The row of each person's every part, −1 where there is none, and the person's score: the
+        mean of its limbs' integrals, 0 for those that it lacks. All images, on the CPU.
 
-        A limb is as strong as its score times the weaker of its ends: of peaks that are hardly
+        A limb is as strong as its integral times the weaker of its ends: of peaks that are hardly
         there only those remain that a field leads to, and that no better one competes with.
         """
         limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
@@ -197,15 +198,16 @@ class BottomUp(nn.Module):
         strength = integrals * torch.minimum(values[limbs[:, 1]], values[limbs[:, 2]])
         match = match_greedy if self.decoding.matching == "greedy" else match_optimal
         kept = match(limbs, strength, len(values))
-        return assemble(limbs[kept], strength[kept], part, len(self.parts.points))
+        people, total = assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
+        return people, (total / len(self.limbs)).clamp(max=1)
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
-        rule, people = self.decoding, self.people(scored).numpy()[:, self.points]
+        people, score = (value.numpy() for value in self.people(scored))
+        people, rule = people[:, self.points], self.decoding
         boxes, owner = scored.regions.boxes.cpu().numpy(), scored.regions.image.cpu().numpy()
         found = people >= 0
         values = scored.scores[:, 0].cpu().numpy()[people] * found
-        score = np.sqrt((values * values).sum(axis=1) / np.float32(len(self.points)))
         enough = np.flatnonzero((found.sum(axis=1) >= rule.least_parts) & (score >= rule.score))
         enough = enough[np.argsort(-score[enough], kind="stable")]
         image, answers = owner[people[enough].max(axis=1)], []

@@ -96,37 +96,67 @@ def _keep(store: Store, count: int, row: Any, score: Any, share: Any) -> Store:
 
 
 @compiled
+def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array, out: Any) -> Any:
+    """Add to `out` the pairs of ends that are a limb; those with a mark in `free` are left out.
+
+    `ends` are the limb and the rows of its first and second ends, `out` the store, how many it
+    holds, and where ends that find each other are marked.
+    """
+    (limb, firsts, seconds), (limit, usual, most), (store, count, found) = ends, rule, out
+    agree, samples = np.empty(u[0].size, np.float32), np.float32(u[0].size)
+    for first in firsts:
+        if free[0, first]:
+            continue
+        start = (places[first, 0], places[first, 1])
+        for second in seconds:
+            line = (places[second, 0] - start[0], places[second, 1] - start[1])
+            length = np.sqrt(line[0] * line[0] + line[1] * line[1])
+            if free[1, second] or not ZERO < length <= most:
+                continue
+            good = _line(field, start, line, length, limit, u, agree)
+            if good < 0:
+                continue
+            total = ZERO
+            for step in range(agree.size):
+                total += agree[step]
+            score = total / samples + min(usual / length - ONE, ZERO)
+            if score > ZERO:
+                share = np.float32(good) / samples
+                store = _keep(store, count, (limb, first, second), score, share)
+                found[0, first] = found[1, second] = True
+                count += 1
+    return store, count
+
+
+@compiled
 def _integrals(
     fields: Array, places: Array, limbs: Array, groups: Any, rule: Any, u: Any
 ) -> tuple[Array, Array, int]:
-    (rows, starts), (least, bad, usual, most) = groups, rule
+    (rows, starts), (least, faint, bad, usual, most) = groups, rule
     (images, _, height, width), count = fields.shape, 0
     kinds, steps = (starts.size - 1) // images, (min(width - 1, 1), min(height - 1, 1) * width)
     store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
-    agree, samples = np.empty(u[0].size, np.float32), np.float32(u[0].size)
+    nobody = np.zeros((2, len(places)), np.bool_)
+    found, again = nobody.copy(), nobody.copy()
     for image in range(images):
         for limb in range(limbs.shape[0]):
             across = fields[image, 2 * limb].reshape(-1)
             field = (across, fields[image, 2 * limb + 1].reshape(-1), height, width, steps)
             one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
-            for first in rows[starts[one] : starts[one + 1]]:
-                start = (places[first, 0], places[first, 1])
-                for second in rows[starts[other] : starts[other + 1]]:
-                    line = (places[second, 0] - start[0], places[second, 1] - start[1])
-                    length = np.sqrt(line[0] * line[0] + line[1] * line[1])
-                    if not ZERO < length <= most:
-                        continue
-                    good = _line(field, start, line, length, (least, bad), u, agree)
-                    if good < 0:
-                        continue
-                    total = ZERO
-                    for step in range(agree.size):
-                        total += agree[step]
-                    score = total / samples + min(usual / length - ONE, ZERO)
-                    if score > ZERO:
-                        share = np.float32(good) / samples
-                        store = _keep(store, count, (limb, first, second), score, share)
-                        count += 1
+            firsts = rows[starts[one] : starts[one + 1]]
+            seconds = rows[starts[other] : starts[other + 1]]
+            for row in firsts:
+                found[0, row] = False
+            for row in seconds:
+                found[1, row] = False
+            ends = (limb, firsts, seconds)
+            out = (store, count, found)
+            store, count = _among(field, places, ends, ((least, bad), usual, most), u, nobody, out)
+            if faint < least:
+                out = (store, count, again)
+                store, count = _among(
+                    field, places, ends, ((faint, bad), usual, most), u, found, out
+                )
     return store[0], store[1], count
 
 
@@ -184,6 +214,7 @@ def limb_integrals(
     height, width = fields.shape[2:]
     numbers = (
         np.float32(rule.least),
+        np.float32(rule.faint),
         rule.bad,
         np.float32(rule.usual * height),
         np.float32(rule.longest * max(height, width)),
