@@ -207,7 +207,9 @@ def _follow(model: Model, people: str | Path | None, dtype: Literal["fp32", "bf1
             )
         return
     if people != "none":
-        first = load(people or PEOPLE, score=model.score, dtype=dtype, device=model.device)
+        # a pose's score is the root of this detector's and another number below 1
+        least = None if model.score is None else model.score**2
+        first = load(people or PEOPLE, score=least, dtype=dtype, device=model.device)
         model.detector.follow(first.detector)
 
 

@@ -68,7 +68,7 @@ def test_without_a_detector_the_whole_image_is_one_person() -> None:
 
 
 def test_each_person_found_is_posed_in_its_own_crop_of_the_original_pixels() -> None:
-    """Two people; the dog between them is not posed. A score is the product of both."""
+    """Two people; the dog between them is not posed. A score is the root of the product of both."""
     detector = model()
     detector.follow(Told([*BOXES, [0, 0, 10, 10]], [0.5, 0.9, 0.8], ["person", "person", "dog"]))
     trace = pipeline.run(detector, [picture(ONE, TWO), picture(ONE, TWO).flip(-1)])
@@ -80,7 +80,7 @@ def test_each_person_found_is_posed_in_its_own_crop_of_the_original_pixels() -> 
     wanted = torch.stack([middles(TWO), middles(ONE)])
     torch.testing.assert_close(found.keypoints[..., :2], wanted, rtol=0, atol=1.5)
     parts = found.keypoints[..., 2].mean(dim=1)
-    torch.testing.assert_close(found.scores, torch.tensor([0.9, 0.5]) * parts)
+    torch.testing.assert_close(found.scores, (torch.tensor([0.9, 0.5]) * parts).sqrt())
     assert trace.scored.extras["maps"].shape == (4, 4, 16, 12)
     windows = trace.batch.frames[0].to_original(trace.scored.extras["windows"][:2])
     torch.testing.assert_close(windows, detector.look.windows(torch.tensor(BOXES)))

@@ -5,11 +5,11 @@ section 4.2; the rows "CPM" of OpenPose, Cao 2017, table 3).
     classify      a machine looks at a crop of the original pixels for each: belief maps, peaks
     postprocess   poses that are the same person (OKS-NMS)
 
-Any detector whose classes have those that are posed may be the first: one of the catalogue, one of
-its own keypoints too, whose people are then posed anew: every point is the machine's (OpenPose with
-refinement). Without one the
-whole image is one person, which is the paper's setting. A person's score is the detector's times
-the mean of its points' scores. Time grows with the number of people.
+Any detector that knows the class may be the first: one of the catalogue, or one that finds points
+itself, whose people are then posed anew, every point by the machine (OpenPose with refinement).
+Without one the whole image is one person, which is the paper's setting. A person's score is the
+geometric mean of the detector's and of its points' mean score: in the order of their product, on
+the scale of both. Time grows with the number of people.
 
 Key of shapes: B images, R regions, K classes, P points, M maps of the machine, h w cells of a map.
 """
@@ -169,7 +169,7 @@ class TopDown(nn.Module):
         back = order.argsort()
         found = torch.cat(points)[back]
         first = 1.0 if regions.scores is None else regions.scores.clamp(0, 1)
-        scores = (first * found[..., 2].mean(dim=1))[:, None]
+        scores = (first * found[..., 2].mean(dim=1)).sqrt()[:, None]
         extras = {
             "points": found,
             "maps": torch.cat(maps)[back],
