@@ -17,6 +17,7 @@ from sightline.pipeline import Detector, Trace
 from sightline.preparation import Preparation
 from sightline.tiles import Tiling
 from sightline.types import Detections
+from sightline.video.detecting import video
 
 Sources = list[Any] | tuple[Any, ...]
 """Several images, of any kinds."""
@@ -84,6 +85,8 @@ class Model:
         moved = [image.to(self.device) for image in pixels]
         found = pipeline.detect(self.detector, moved, batch_size)
         return [self._finish(one) for one in found]
+
+    video = video
 
     def trace(self, source: Any) -> Trace:
         """All that passed between the stages for one image; `detections` has the usual answer."""
@@ -241,9 +244,8 @@ def restored(stored: checkpoint.Checkpoint) -> Detector:
             hint=f"known are {', '.join(sorted(catalogue.MODELS))}",
         )
     if not stored.classes:
-        raise WeightsError(
-            "the manifest names no classes", code="weights.class_count", path=stored.path
-        )
+        message = "the manifest names no classes"
+        raise WeightsError(message, code="weights.class_count", path=stored.path)
     detector = catalogue.build(name, stored.classes, stored.skeleton, _options(stored))
     checkpoint.load_into(cast(nn.Module, detector), stored)
     _restore_preparation(detector, stored)
