@@ -9,7 +9,8 @@ import torch
 from PIL import Image as Pillow
 
 from sightline.batch.mask_forms import FORMS
-from sightline.batch.outputs import KINDS, Outputs, cell, error_row, line, row, stems
+from sightline.batch.outputs import KINDS, Outputs, error_row, stems
+from sightline.batch.rows import cell, line, row
 from sightline.errors import ImageError, UsageError
 from sightline.types import Detections
 
