@@ -47,7 +47,6 @@ class Journal:
         self.path, self.classes = path, classes
         self.resumed = 0
         self._bones: Skeleton | None = None
-        self._told: Any = None
         make_folder(path.parent)
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -97,9 +96,9 @@ class Journal:
             values["keypoints"] = found.keypoints.tolist()
         if found.masks is not None:
             values["masks"] = [rle["counts"] for rle in found.run_lengths()]
-        bones = None if found.skeleton is None else found.skeleton.to_json()
-        if bones != self._told:
-            values["skeleton"], self._told = bones, bones
+        if found.skeleton != self._bones:
+            bones = None if found.skeleton is None else found.skeleton.to_json()
+            values["skeleton"], self._bones = bones, found.skeleton
         try:
             self._file.write(_line(values))
             self._file.flush()
@@ -112,7 +111,7 @@ class Journal:
             if values.get("frame") != index:
                 return None
             if "skeleton" in values:
-                self._told, self._bones = values["skeleton"], from_manifest(values)
+                self._bones = from_manifest(values)
             return self._detections(values)
         except (ValueError, KeyError, TypeError, RuntimeError, SightlineError):
             return None

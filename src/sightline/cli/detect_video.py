@@ -36,6 +36,14 @@ class Wishes:
     live: str = "latest"
     fps: float | None = None
 
+    def __post_init__(self) -> None:
+        from sightline.errors import UsageError
+
+        if self.live not in ("latest", "block"):
+            raise UsageError(f"--live is latest or block, not {self.live!r}", code="usage.live")
+        if self.fps is not None and not self.fps > 0:
+            raise UsageError(f"--fps is {self.fps:g}, not more than 0", code="usage.out_of_range")
+
 
 def over_videos(
     model: Model, videos: Sequence[Source], place: Place, options: Options, wishes: Wishes
@@ -78,7 +86,7 @@ def _one(
         start=wishes.start,
         end=wishes.end,
         live=wishes.live,  # type: ignore[arg-type]
-        rate=wishes.fps or 25.0,
+        rate=25.0 if wishes.fps is None else wishes.fps,
         limits=Limits(max_pixels=options.max_pixels),
     )
     with clip:
