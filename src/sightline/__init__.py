@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sightline import explain
     from sightline.errors import SightlineError, SightlineWarning
     from sightline.predict import Model, load
     from sightline.types import Detections
@@ -23,13 +24,15 @@ _HOMES = {
     "SightlineWarning": "sightline.errors",
 }
 
-__all__ = ["Detections", "Model", "SightlineError", "SightlineWarning", "load"]
+__all__ = ["Detections", "Model", "SightlineError", "SightlineWarning", "explain", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import sightline` costs nothing."""
-    if name in _HOMES:
-        import importlib
+    import importlib
 
+    if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "explain":
+        return importlib.import_module("sightline.explain")
     raise AttributeError(f"module 'sightline' has no attribute {name!r}")

@@ -141,8 +141,8 @@ def _fate(scene: Scene, row: int) -> ObjectFate:
         return answered(scene, row, place, Stage.MATCHED)
     reach = scene.reach(row)
     if not bool((reach >= scene.iou).any()):
-        best = float(reach.max()) if len(reach) else 0.0
-        return scene.tell(row, Stage.NOT_PROPOSED, overlap=best)
+        most = float(reach.max()) if len(reach) else 0.0
+        return scene.tell(row, Stage.NOT_PROPOSED, overlap=most)
     labels = scene.trace.detections[scene.index].labels.cpu().numpy()
     idle = (judged.owner < 0) & (np.array(judged.kinds) != "ignored") & (labels == label)
     table = np.where(idle, judged.table[:, row], 0.0)
