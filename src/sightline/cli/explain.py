@@ -57,7 +57,7 @@ def explain(
     ready = prepare(model, score, False, threads, weights)
     images = expand(sources)
     place = out if out is not None or as_json else Path("sightline-explain")
-    names, failed = _folders([source.key for source in images]), 0
+    names, failed, warm = _folders([source.key for source in images]), 0, False
     for source in track(images, "images") if len(images) > 1 else images:
         try:
             if source.error is not None:
@@ -65,6 +65,9 @@ def explain(
             given = source.data if source.data is not None else source.path
             example = None if dataset is None else _example(dataset, Path(source.key))
             folder = None if place is None else place / names[source.key]
+            if not warm:  # what is made once would be counted as a stage's time
+                ready.trace(given)
+                warm = True
             _one(ready, (source.key, given), (dataset, example), folder, (best, as_json))
         except ImageError as error:
             failed += 1

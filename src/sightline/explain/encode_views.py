@@ -69,7 +69,7 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
             heat(place, one, f"level {level}: {one.shape[0]} × {one.shape[1]}")
         return figure
 
-    heads = ("level", "channels", "rows", "columns", "stride", "mean energy", "largest")
+    heads = ("level", "channels", "rows", "columns", "pixels a cell", "mean energy", "largest")
     name = (
         "Encode: part maps and fields"
         if isinstance(detector, BottomUp)
@@ -115,7 +115,8 @@ def _segments(trace: Trace, detector: SelectiveSearch, index: int) -> View:
     leaves = int(maps[chosen * len(maps) // trees].max()) + 1
 
     def draw() -> "Figure":
-        steps = [leaves, *(n for n in (leaves // 3, leaves // 10, 5) if 1 < n < leaves)]
+        fewer = {n for n in (leaves // 3, leaves // 10, 5) if 1 < n < leaves}
+        steps = [leaves, *sorted(fewer, reverse=True)]
         figure, axes = panels(len(steps), trace.batch.size)
         for place, left in zip(axes, steps, strict=True):
             picture = merged(trace, index, chosen, left, pixels)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Cell = str | int | float | None
 
+WIDE = 12
+"""So many columns are shown at a terminal; a page and JSON have them all."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -41,9 +44,11 @@ class View:
         """For people: the title, the numbers, the first `limit` rows."""
         lines = [self.title]
         lines += [f"  {key}: {shown(value)}" for key, value in self.numbers.items()]
-        rows = [list(self.heads), *([shown(cell) for cell in row] for row in self.table[:limit])]
+        heads, more = list(self.heads[:WIDE]), [] if len(self.heads) <= WIDE else ["…"]
+        cells = ([shown(cell) for cell in row[:WIDE]] for row in self.table[:limit])
+        rows = [[*heads, *more], *([*row, *more] for row in cells)]
         if self.table:
-            wide = [max(len(row[i]) for row in rows) for i in range(len(self.heads))]
+            wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
             lines += [
                 "  " + "  ".join(c.ljust(w) for c, w in zip(r, wide, strict=True)).rstrip()
                 for r in rows
