@@ -58,13 +58,14 @@ def lost(
     from sightline.explain.losses import losses, markdown, rows, write
     from sightline.progress import bar
 
-    found: dict[str, Losses] = {}
+    found: dict[str, tuple[str, Losses]] = {}
     for name in names:
         ready = prepare(name, None, False, threads)
         with bar(len(dataset), Path(name).name) as shown:
-            found[name] = losses(
+            counted = losses(
                 ready.detector, dataset, iou=iou, progress=lambda done, _: shown.to(done)
             )
+        found[name] = ready.name, counted
     told = _short(found)
     if out is not None:
         from sightline.files import make_folder
@@ -89,9 +90,8 @@ def _check(names: list[str]) -> None:
         raise UsageError(f"named twice: {', '.join(twice)}", code="usage.models")
 
 
-def _short(found: dict[str, Losses]) -> dict[str, Losses]:
-    """The columns under the last part of each path, where that tells them apart."""
-    short = [Path(name).name for name in found]
-    if len(set(short)) < len(short):
-        return found
-    return dict(zip(short, found.values(), strict=True))
+def _short(found: dict[str, tuple[str, Losses]]) -> dict[str, Losses]:
+    """The columns under the models' names, where these tell them apart, else as they were given."""
+    names = [model for model, _ in found.values()]
+    plain = len(set(names)) == len(names)
+    return {model if plain else given: counted for given, (model, counted) in found.items()}

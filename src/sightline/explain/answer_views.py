@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sightline import masks as shapes
+from sightline.evaluate.pictures import plain
 from sightline.explain.canvas import heat, outline, panels, pixels_of, scene, shade_of
 from sightline.explain.propose_views import best_rows
 from sightline.explain.records import Lost
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MASKS = 8
+MASKS, CLASSES = 8, 12
+"""So many masks, and columns of scores, are drawn at most."""
 
 
 def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
@@ -37,18 +39,15 @@ def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
 
     def draw() -> "Figure":
         figure, axes = panels(2, trace.batch.size, width=4.6)
-        scores = scored.scores[rows].float()
-        shown = min(len(names), 80)
-        axes[0].imshow(scores[:, :shown].cpu().numpy(), aspect="auto", cmap="viridis")
+        scores = scored.scores[rows].float().cpu()
+        columns = scores.amax(dim=0).sort(descending=True, stable=True).indices[:CLASSES]
+        columns = columns.sort().values
+        axes[0].imshow(scores[:, columns].numpy(), aspect="auto", cmap="viridis")
         axes[0].set_axis_on()
-        axes[0].set_title("scores: a row a region, a column a class", fontsize=9)
-        axes[0].set_xticks(
-            range(shown) if shown <= 12 else [],
-            list(names[:shown]) if shown <= 12 else [],
-            rotation=40,
-            ha="right",
-            fontsize=7,
-        )
+        more = "" if len(names) <= CLASSES else f" of the {CLASSES} best of {len(names)}"
+        axes[0].set_title(f"scores: a row a region, a column a class{more}", fontsize=9)
+        told = [plain(names[column]) for column in columns.tolist()]
+        axes[0].set_xticks(range(len(told)), told, rotation=40, ha="right", fontsize=7)
         axes[0].set_yticks([])
         scene(axes[1], pixels, "offsets: from the region to the box")
         for box, goal, label in zip(start.tolist(), moved.tolist(), labels.tolist(), strict=True):
