@@ -26,6 +26,8 @@ from sightline.cli import (
     demo,
     detect,
     evaluate,
+    explain,
+    lost,
     lr_find,
     models,
     proposals,
@@ -64,6 +66,8 @@ def _top(
 
 app.command(short_help="See what it finds in a few photos, at once.")(demo.demo)
 app.command(short_help="Find things in your images.")(detect.detect)
+app.command(short_help="See every stage of an answer, and why.")(explain.explain)
+app.command(short_help="Find where a model loses objects.")(lost.lost)
 app.command(cls=proposals.EvaluateCommand, short_help="Measure a model on labelled images.")(
     evaluate.evaluate
 )
