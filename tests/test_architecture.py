@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
     {"tiles"},
     {"predict"},
     {"train"},
+    {"compare", "report"},
     {"batch"},
     {"cli"},
     {"__main__"},

@@ -107,7 +107,7 @@ def _mean(table: Float64[ndarray, "K T S"]) -> Float64[ndarray, "S"]:
 
 
 def interval(values: Float64[ndarray, "S"], level: float = LEVEL) -> tuple[float, float] | None:
-    """The percentile interval that holds `level` of the resamples; None where there is no figure."""
+    """The percentile interval that holds `level` of the resamples; None without a figure."""
     known = values[~np.isnan(values)]
     if not len(known):
         return None

@@ -50,6 +50,6 @@ def _precision(
 def resampled_precision(image: Array, hits: Array, objects: Array, copies: Array) -> Array:
     """The kernel of `evaluate.bootstrap.resampled_precision`: the same bits."""
     answer = np.empty((len(copies), len(RECALLS)))
-    arrays = (np.ascontiguousarray(one) for one in (image, hits, objects, copies))
-    _precision(*arrays, RECALLS, answer)
+    rows, right = np.ascontiguousarray(image), np.ascontiguousarray(hits)
+    _precision(rows, right, np.ascontiguousarray(objects), copies, RECALLS, answer)
     return answer
