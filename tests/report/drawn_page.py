@@ -74,7 +74,8 @@ def drawn() -> Page:
     """The page; its first model suppresses at IoU 0.5, the second one not at all."""
     photos = [
         {
-            "row": str(i), "name": f"photo <{i}> & more.jpg", "size": list(SIZE), "jpeg": jpeg(30 * i),
+            "row": str(i), "name": f"photo <{i}> & more.jpg", "size": list(SIZE),
+            "jpeg": jpeg(30 * i),
             "truth": [10 * v for box in OBJECTS for v in box], "labels": [0, 1], "crowd": [0, 0],
         }
         for i in range(3)

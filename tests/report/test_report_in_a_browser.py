@@ -1,4 +1,4 @@
-"""The page in a real browser: what the sliders do, with the network shut and every request noted."""
+"""The page in a real browser: what the sliders do, with the network shut, every request noted."""
 
 import shutil
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_stages_images_and_models_change(page: Any) -> None:
     for title, mark in reversed(marks.items()):
         page.keyboard.press("ArrowLeft")
         assert page.locator("#tabs [aria-selected=true]").inner_text() == title
-        assert page.locator(f"#canvas {mark}").count() > 0
+        assert page.locator(f"#canvas .{mark}").count() > 0
     page.locator("#strip button").nth(1).click()
     assert "photo <1> & more.jpg (2 of 3)" in page.locator("#photo-name").inner_text()
     page.locator("#model").select_option(label="yolo_v1")
