@@ -1,4 +1,4 @@
-"""One pass over the test images: answers for the evaluator, views for the page, fates of objects."""
+"""One pass over the test images: answers to judge, views for the page, fates of objects."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -63,8 +63,10 @@ def _cell(value: Any) -> Any:
 
 def as_markdown(found: Comparison) -> str:
     """The table that is read: AP with its interval, times, sizes."""
-    heads = ("model", "AP", "95 % interval", "AP50", "AP75", "small", "medium", "large")
-    heads += ("regions", "training", "ms", "images/s", "memory (MB)", "parameters (M)")
+    heads = [
+        *("model", "AP", "95 % interval", "AP50", "AP75", "small", "medium", "large"),
+        *("regions", "training", "ms", "images/s", "memory (MB)", "parameters (M)"),
+    ]
     lines = [f"| {' | '.join(heads)} |", "|---" + "|--:" * (len(heads) - 1) + "|"]
     for row in found.rows:
         name = row.name.replace("|", "\\|")

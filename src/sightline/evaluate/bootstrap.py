@@ -3,8 +3,9 @@
 Efron's bootstrap ("Bootstrap Methods: Another Look at the Jackknife", 1979) over whole images: a
 data set of I images is drawn anew, I times one of its own, and judged again. The spread of the
 figures is what another set of as many images of the same kind could have told. Matching depends on
-nothing but the image itself, so it is done once; a resample only counts its matches again. Of answers of one image with the very same score the
-copies rank side by side, which is the one thing that COCO would order otherwise.
+nothing but the image itself, so it is done once; a resample only counts its matches again. Of
+answers of one image with the very same score the copies rank side by side, which is the one thing
+that COCO would order otherwise.
 
 All models are judged on the same resamples: of two figures the *difference* has an interval of its
 own, which is much narrower than theirs, since a hard image is hard for both.

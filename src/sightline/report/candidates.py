@@ -34,10 +34,13 @@ WINDOWS = 60
 def view(trace: Trace, detector: Detector, limit: int, features: bool = True) -> dict[str, Any]:
     """The stages of a trace's first image as plain data; at most `limit` candidates."""
     frame, selection = trace.batch.frames[0], getattr(detector, "selection", None)
-    suppressed = isinstance(selection, Selection) and selection.method == "nms"
-    pairs = _candidates(trace, selection, limit) if suppressed else _answers(trace, limit, detector)
-    groups = pairs.groups(selection) if suppressed else pairs.label
-    rows, place = pairs.region.unique(return_inverse=True)
+    if isinstance(selection, Selection) and selection.method == "nms":
+        pairs = _candidates(trace, selection, limit)
+        groups = pairs.groups(selection)
+    else:
+        pairs = _answers(trace, limit)
+        groups = pairs.label
+    rows, place = torch.unique(pairs.region, return_inverse=True)  # type: ignore[no-untyped-call]
     scores = trace.scored.scores[rows.to(trace.scored.scores.device)].float().cpu()
     top = scores.topk(min(RIVALS, scores.shape[1]), dim=1)
     answer: dict[str, Any] = {
@@ -85,7 +88,7 @@ def _candidates(trace: Trace, selection: Selection, limit: int) -> Pairs:
     return replace(pairs, boxes=frame.to_original(pairs.boxes))
 
 
-def _answers(trace: Trace, limit: int, detector: Detector) -> Pairs:
+def _answers(trace: Trace, limit: int) -> Pairs:
     """For methods with another way of choosing: the answers themselves."""
     found = trace.detections[0][:limit]
     region = found.region.cpu()
@@ -130,8 +133,8 @@ def _energy(level: Tensor) -> str:
     energy = level.detach().float().abs().mean(dim=0).cpu()
     scale = min(1.0, SIDE / max(energy.shape))
     if scale < 1:
-        size = [max(1, round(side * scale)) for side in energy.shape]
-        energy = F.adaptive_avg_pool2d(energy[None, None], size)[0, 0]
+        height, width = (max(1, round(side * scale)) for side in energy.shape)
+        energy = F.adaptive_avg_pool2d(energy[None, None], (height, width))[0, 0]
     energy = torch.nan_to_num(energy)
     energy = energy - energy.min()
     grey = (255 * energy / energy.max().clamp(min=1e-12)).round().to(torch.uint8).numpy()
