@@ -34,9 +34,10 @@ def advice(rows: Sequence[Row], times: Mapping[str, Times], images: int) -> list
     answer += _least("Least training", known, times, lambda t: t.training, lambda v: f"{v:.0f} s")
     spread = known[0].intervals.get("AP")
     if images < FEW and spread is not None:
+        half = (spread[1] - spread[0]) / 2
         answer.append(
-            f"With {images} test images an AP is known to about ±{(spread[1] - spread[0]) / 2:.2f}; "
-            "more test images say more than another model."
+            f"With {images} test images an AP is known to about ±{half:.2f}: "
+            "more of them would tell more than another model."
         )
     return answer
 

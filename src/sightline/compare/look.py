@@ -15,6 +15,8 @@ from sightline.evaluate.bootstrap import bootstrap, interval
 from sightline.evaluate.columns import Columns, gather
 from sightline.evaluate.curves import curves_of
 from sightline.evaluate.detection import report_of
+from sightline.explain.lost import lost
+from sightline.explain.words import Stage
 from sightline.report.candidates import rule, view
 from sightline.types import Detections
 
@@ -37,7 +39,7 @@ class _Tally:
     """What is counted on the way."""
 
     regions: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
+    lost: Counter[Stage] = field(default_factory=Counter)
     views: dict[int, Any] = field(default_factory=dict)
 
 
@@ -63,7 +65,7 @@ def look(
         intervals=spread,
         samples=tuple(None if np.isnan(value) else float(value) for value in drawn.AP),
         curves=_curves(columns),
-        lost=dict(tally.lost),
+        lost={stage.words: tally.lost[stage] for stage in reversed(Stage)},
     )
     shown = {"classes": list(model.classes), "rule": rule(model.detector), "views": tally.views}
     return row, shown
@@ -83,6 +85,9 @@ def _answers(
         tally.regions += len(trace.regions)
         if place in wanted:
             tally.views[place] = view(trace, model.detector, wish.candidates)
+        if len(example.objects):
+            story = lost(trace, model.detector, example.objects, test.classes)
+            tally.lost.update(one.stage for one in story.objects)
         yield trace.detections[0]
         heard(place + 1, len(test))
 
