@@ -55,6 +55,7 @@ def test_what_is_recommended() -> None:
     assert len(advice(found.rows, found.times, 400)) == 5
     slow = {"best": times(2000.0, 1)}
     assert "none, the quickest takes 2000 ms (best)" in advice(found.rows[:1], slow, 400)[1]
+    assert "No model found anything" in advice([row("none", 0.0, 1)], {}, 42)[0]
     assert advice(found.rows[3:], {}, 42) == [
         "No model has a figure: there is nothing to recommend."
     ]

@@ -22,6 +22,8 @@ def advice(rows: Sequence[Row], times: Mapping[str, Times], images: int) -> list
     known = [row for row in rows if not row.failed and row.figures.get("AP") is not None]
     if not known:
         return ["No model has a figure: there is nothing to recommend."]
+    if max(map(_ap, known)) == 0:
+        return ["No model found anything here (AP 0): give them a longer budget, or a --start."]
     answer = [_best("Most accurate", known, times)]
     for rate, limit in LIMITS:
         quick = [r for r in known if r.name in times and times[r.name].milliseconds <= limit]

@@ -22,9 +22,9 @@ COLUMNS: tuple[tuple[str, str, int, str | None, str], ...] = (
     ("AP_large", "large", 3, "high", "AP of larger objects"),
     ("ms", "ms", 1, "low", "median CPU milliseconds an image, one thread"),
     ("images_a_second", "images/s", 1, "high", "images a second on all threads, in batches"),
-    ("memory_MB", "memory MB", 0, "low", "the peak of a fresh process that answers one image"),
-    ("parameters", "parameters", 0, "low", "numbers of the network as it detects"),
-    ("training_s", "training s", 0, "low", "seconds of learning, the search of regions counted"),
+    ("memory_MB", "MB", 0, "low", "the peak of a fresh process that answers one image"),
+    ("parameters_M", "params (M)", 2, "low", "millions of numbers of the network as it detects"),
+    ("training_s", "trained (s)", 0, "low", "seconds of learning, the search of regions counted"),
     ("steps", "steps", 0, None, "steps of learning; none for methods that learn without"),
     ("regions_an_image", "regions", 0, None, "windows, anchors or proposals an image"),
 )
@@ -42,7 +42,7 @@ def content(
     what = found.rows[0].name if models == 1 else f"{models} models"
     data = {
         "classes": list(test.classes),
-        "rows": tables.records(found),
+        "rows": [_shown(line) for line in tables.records(found)],
         "columns": [
             dict(zip(("key", "title", "digits", "better", "about"), column, strict=True))
             for column in COLUMNS
@@ -66,6 +66,12 @@ def content(
         "nothing and sends nothing.",
         data=data,
     )
+
+
+def _shown(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of the table with millions where they are easier to read."""
+    count = line["parameters"]
+    return {**line, "parameters_M": None if count is None else round(count / 1e6, 3)}
 
 
 def _facts(about: Mapping[str, Any], count: int) -> str:

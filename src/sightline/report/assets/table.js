@@ -25,7 +25,7 @@ function cell(row, column, top, most) {
       h("span", { class: `key ${colour(row.model)}`, "aria-hidden": "true" }), short(row.model));
   }
   const text = typeof value === "number" ? number(value, column.digits) : value || "–";
-  const marked = top !== null && value === top;
+  const marked = top && value === top;
   const parts = [marked ? h("strong", { title: "the best of this column" }, text) : text];
   if (column.key === "AP" && row.AP_low !== null && value !== null) {
     const range = `${number(row.AP_low, 3)} – ${number(row.AP_high, 3)}`;
