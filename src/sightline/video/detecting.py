@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sightline.tracking import Tracker, Tracking
 from sightline.types import Detections
-from sightline.video.reading import Limits, Source, VideoFrame, frames
+from sightline.video.reading import Source, VideoFrame, frames
 
 
 class Finder(Protocol):
@@ -27,7 +27,6 @@ def video(
     start: float = 0.0,
     end: float | None = None,
     live: Literal["block", "latest"] = "block",
-    limits: Limits | None = None,
 ) -> Iterator[tuple[VideoFrame, Detections]]:
     """Each frame of a video with what the model finds in it, one after the other.
 
@@ -40,7 +39,7 @@ def video(
     """
     settings = track if isinstance(track, Tracking) else Tracking()
     tracker = Tracker(settings) if track else None
-    with frames(source, every=every, start=start, end=end, live=live, limits=limits) as clip:
+    with frames(source, every=every, start=start, end=end, live=live) as clip:
         for frame in clip:
             (found,) = model.find([frame.image])
             yield frame, found if tracker is None else tracker(found)
