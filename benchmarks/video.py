@@ -106,12 +106,14 @@ def memory(count: int, folder: Path) -> None:
 
 def tracks(path: Path, every: int) -> None:
     model, seen, frames = sightline.load("retinanet", score=0.4), {}, 0
-    began = time.perf_counter()
+    began, before = time.perf_counter(), used()
     for _, found in model.video(path, every=every, track=True):
         frames += 1
         for name, track in zip(found.names, found.tracks.tolist(), strict=True):
             seen.setdefault(track, [name, 0])[1] += 1
-    print(f"{path.name}: {frames / (time.perf_counter() - began):.1f} frames/s, {len(seen)} ids")
+    pace, cost = frames / (time.perf_counter() - began), (used() - before) / frames
+    print(f"{path.name}: {pace:.1f} frames/s, {1e3 * cost:.0f} ms of processor a frame")
+    print(f"  {len(seen)} ids")
     for track, (name, hits) in seen.items():
         print(f"  #{track:<3} {name:12} in {hits} frames")
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.errors import UsageError
@@ -128,7 +128,8 @@ def test_numbers_that_make_no_sense() -> None:
             Tracking(**wrong)  # type: ignore[arg-type]
 
 
-@given(st.lists(st.lists(st.integers(0, 15), max_size=5), min_size=1, max_size=12))
+@settings(max_examples=20)
+@given(st.lists(st.lists(st.integers(0, 15), max_size=5), min_size=1, max_size=6))
 def test_an_id_stands_once_in_a_frame_and_frames_decide_alone(places: list[list[int]]) -> None:
     frames = [found(*(box(10.0 * x) for x in row)) for row in places]
     first, second = Tracker(), Tracker()

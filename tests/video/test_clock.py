@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.video.clock import LEAP, Clock
@@ -39,6 +39,7 @@ def test_a_rate_that_makes_no_sense_is_not_believed(rate: float | None) -> None:
     assert told([0.0, 0.5, 0.75], rate)[0] == [0.0, 0.5, 0.75]
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.none() | st.floats(-1e12, 1e12) | st.integers(0, 400).map(lambda i: i / 25)),
 )

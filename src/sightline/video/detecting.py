@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sightline.tracking import Tracker, Tracking
 from sightline.types import Detections
-from sightline.video.reading import Source, VideoFrame, frames
+from sightline.video.reading import Frames, Source, VideoFrame, frames
 
 
 class Finder(Protocol):
@@ -20,7 +20,7 @@ class Finder(Protocol):
 
 def video(
     model: Finder,
-    source: Source,
+    source: Source | Frames,
     *,
     track: bool | Tracking = False,
     every: int = 1,
@@ -34,12 +34,15 @@ def video(
             print(frame.index, frame.seconds, found.names, found.tracks)
 
     `track` gives objects ids (`sightline.tracking`); the rest is as in `sightline.video.frames`,
-    and so are the errors. Memory holds a few frames, however long the video is: the next one is
-    being decoded while the model looks at this one.
+    and so are the errors. What that function gave may be passed too: the rest then stands in it
+    already. Memory holds a few frames, however long the video is: the next one is being decoded
+    while the model looks at this one.
     """
     settings = track if isinstance(track, Tracking) else Tracking()
     tracker = Tracker(settings) if track else None
-    with frames(source, every=every, start=start, end=end, live=live) as clip:
+    if not isinstance(source, Frames):
+        source = frames(source, every=every, start=start, end=end, live=live)
+    with source as clip:
         for frame in clip:
             (found,) = model.find([frame.image])
             yield frame, found if tracker is None else tracker(found)

@@ -72,6 +72,8 @@ class Live(Iterator[VideoFrame]):
             lost: VideoError | None = None
             try:
                 for head, pixels in messages:
+                    if self._ended.is_set():
+                        return
                     now = time.monotonic()
                     if head["kind"] == "end":
                         self.report.corrupt_frames += head["corrupt"]
