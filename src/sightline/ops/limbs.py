@@ -35,7 +35,7 @@ class LineRule:
 
     samples: int = 10
     least: float = 0.05
-    share: float = 0.7
+    share: float = 0.8
     usual: float = 0.5
     longest: float = 1.0
     faint: float = 0.0

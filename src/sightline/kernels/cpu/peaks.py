@@ -81,11 +81,17 @@ def _all(maps: Array, threshold: Any, reach: int, room: int) -> tuple[Array, Arr
         block = cells[start : start + BLOCK]
         if block.size == BLOCK and not _some(block, threshold):
             continue
+        row, x = divmod(start, width)
+        plane, y = divmod(row, height)
+        x -= 1
         for i in range(start, min(start + BLOCK, cells.size)):
+            x += 1
+            if x == width:
+                x, y = 0, y + 1
+                if y == height:
+                    plane, y = plane + 1, 0
             if not cells[i] > threshold:
                 continue
-            row, x = divmod(i, width)
-            plane, y = divmod(row, height)
             image, part = divmod(plane, parts)
             if not _highest(maps[image, part], y, x, reach):
                 continue
