@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
     {"stored"},
     {"predict"},
     {"train"},
+    {"compare", "report"},
     {"batch"},
     {"cli"},
     {"__main__"},

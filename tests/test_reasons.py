@@ -41,14 +41,15 @@ def test_each_fate_by_a_worked_example() -> None:
             [90, 10, 95, 20],  # in the padding
             [math.nan, 0, 9, 9],
             [0, 40, 9, 49],  # below the threshold
-            [20, 40, 29, 49],  # eighth of its level
+            [20, 40, 29, 49],  # ninth of its level
+            [70, 10, 71, 20],  # narrower than two pixels
         ]
     )
-    scores = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.05, 0.1])[:, None]
-    none = torch.zeros(9, dtype=torch.int64)
+    scores = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.05, 0.1, 0.3])[:, None]
+    none = torch.zeros(10, dtype=torch.int64)
     scored = Scored(Regions(boxes, none, none), scores, boxes)
     batch = Batch(torch.zeros(1, 3, 96, 128), FRAMES[:1])
-    (told,) = reasons(scored, batch, Selection(limit=2, per_level=7))
+    (told,) = reasons(scored, batch, Selection(limit=2, per_level=8, min_size=2.0))
     assert [Outcome(x).name for x in told.outcome.tolist()] == [
         "KEPT",
         "SUPPRESSED",
@@ -59,9 +60,10 @@ def test_each_fate_by_a_worked_example() -> None:
         "NON_FINITE",
         "BELOW_SCORE",
         "BEYOND_LEVEL",
+        "TOO_SMALL",
     ]
-    assert told.by.tolist() == [0, 0, 1, -1, -1, -1, -1, -1, -1]
-    assert told.iou.tolist() == pytest.approx([1, 0.8, 1, 0, 0, 0, 0, 0, 0])
+    assert told.by.tolist() == [0, 0, 1, *[-1] * 7]
+    assert told.iou.tolist() == pytest.approx([1, 0.8, 1, *[0] * 7])
     assert told.score.tolist() == pytest.approx(scores[:, 0].tolist())
 
 
@@ -77,7 +79,7 @@ def test_only_the_best_of_each_class_are_looked_at() -> None:
     assert pairs == [(1, "cat"), (2, "cat"), (2, "dog"), (4, "dog")]
     (told,) = reasons(scored, batch, chosen)
     fates = [Outcome(x).name for x in told.outcome.tolist()]
-    assert fates == ["BEYOND_LEVEL", "KEPT", "KEPT", "BEYOND_LEVEL", "KEPT"]
+    assert fates == ["BEYOND_CLASS", "KEPT", "KEPT", "BEYOND_CLASS", "KEPT"]
 
 
 def test_a_region_is_told_as_its_luckiest_class() -> None:

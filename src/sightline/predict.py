@@ -18,6 +18,7 @@ from sightline.pipeline import Detector, Trace
 from sightline.stored import published, restored, without_weights
 from sightline.tiles import Tiling
 from sightline.types import Detections
+from sightline.video.detecting import video
 
 Sources = list[Any] | tuple[Any, ...]
 """Several images, of any kinds."""
@@ -88,6 +89,8 @@ class Model:
         moved = [image.to(self.device) for image in pixels]
         found = pipeline.detect(self.detector, moved, batch_size)
         return [self._finish(one) for one in found]
+
+    video = video
 
     def trace(self, source: Any) -> Trace:
         """All that passed between the stages for one image; `detections` has the usual answer."""

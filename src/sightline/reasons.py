@@ -23,14 +23,21 @@ class Outcome(IntEnum):
     BELOW_SCORE = 0
     NON_FINITE = 1
     BEYOND_LEVEL = 2
-    """Not among the best of its level, or of its class."""
-    OUTSIDE = 3
-    """Outside the image, or too small."""
-    SUPPRESSED = 4
-    MERGED = 5
+    """Not among the best of its level."""
+    BEYOND_CLASS = 3
+    """Not among the best of its class."""
+    OUTSIDE = 4
+    """Nothing of it lies in the image."""
+    TOO_SMALL = 5
+    UNJOINED = 6
+    """A part of a body that belongs to nobody: no limb joins it to another."""
+    TOO_FEW_PARTS = 7
+    """A part of somebody of whom too little was found."""
+    SUPPRESSED = 8
+    MERGED = 9
     """Fused into a better one."""
-    BEYOND_LIMIT = 6
-    KEPT = 7
+    BEYOND_LIMIT = 10
+    KEPT = 11
 
 
 @dataclass(frozen=True)
@@ -64,23 +71,39 @@ def reasons(scored: Scored, batch: Batch, selection: Selection) -> list[Outcomes
 
     The regions KEPT are those that `select`'s detections name, and `by` counts among these.
     """
-    every = candidates(scored, batch, replace(selection, per_level=None, per_class=None))
-    best = candidates(scored, batch, selection)
-    answers = []
-    for index, frame in enumerate(batch.frames):
-        outcomes = _unscored(scored, index)
-        answers.append(_with_pairs(outcomes, _fates(every[index], best[index], frame, selection)))
-    return answers
+    return [
+        of_regions(scored, index, fates)
+        for index, fates in enumerate(pair_fates(scored, batch, selection))
+    ]
 
 
 @dataclass(frozen=True)
-class _Fates:
-    """What became of (region, class) pairs."""
+class PairFates:
+    """What became of (region, class) pairs of one image; `outcome`, `by` and `iou` as `Outcomes`'s.
+
+    The pairs that are missing had no score above the threshold.
+    """
 
     pairs: Pairs
-    outcome: Tensor
-    by: Tensor
-    iou: Tensor
+    outcome: Int[Tensor, "C"]
+    by: Int[Tensor, "C"]
+    iou: Float[Tensor, "C"]
+
+
+def pair_fates(scored: Scored, batch: Batch, selection: Selection) -> list[PairFates]:
+    """The fate of every pair above the threshold, of each image, under `select`."""
+    every = candidates(scored, batch, replace(selection, per_level=None, per_class=None))
+    level = candidates(scored, batch, replace(selection, per_class=None))
+    best = level if selection.per_class is None else candidates(scored, batch, selection)
+    return [
+        _fates(every[index], level[index], best[index], frame, selection)
+        for index, frame in enumerate(batch.frames)
+    ]
+
+
+def of_regions(scored: Scored, index: int, fates: PairFates) -> Outcomes:
+    """The fates of all regions of image `index`, told by those of their pairs."""
+    return _with_pairs(_unscored(scored, index), fates)
 
 
 def _unscored(scored: Scored, index: int) -> Outcomes:
@@ -96,7 +119,7 @@ def _unscored(scored: Scored, index: int) -> Outcomes:
     return Outcomes(*(column.cpu() for column in columns))
 
 
-def _with_pairs(outcomes: Outcomes, fates: _Fates) -> Outcomes:
+def _with_pairs(outcomes: Outcomes, fates: PairFates) -> Outcomes:
     """Each region as the class of it that got furthest; of equal ones the best, then the first."""
     order = fates.pairs.scores.sort(descending=True, stable=True).indices
     order = order[fates.outcome[order].sort(descending=True, stable=True).indices]
@@ -120,22 +143,33 @@ def _with_pairs(outcomes: Outcomes, fates: _Fates) -> Outcomes:
     )
 
 
-def _fates(every: Pairs, best: Pairs, frame: Frame, selection: Selection) -> _Fates:
-    """Of all pairs above the threshold, of which `best` passed the limits of level and class."""
+def _fates(
+    every: Pairs, level: Pairs, best: Pairs, frame: Frame, selection: Selection
+) -> PairFates:
+    """Of all pairs above the threshold, of which `level` are the best of their levels, and `best`
+    those of their classes too.
+    """
     outcome = torch.full_like(every.region, int(Outcome.BEYOND_LEVEL))
     by, iou = torch.full_like(every.region, -1), torch.zeros_like(every.scores)
-    # Pairs are ordered by region and class, so one key finds the few among all.
-    span = int(every.label.max()) + 1 if len(every.label) else 1
-    among = torch.searchsorted(every.region * span + every.label, best.region * span + best.label)
+    outcome[_places(every, level)] = int(Outcome.BEYOND_CLASS)
+    among = _places(every, best)
     cut = clipped(best, frame)
     finite, good = cut.boxes.isfinite().all(dim=1), fit(cut, selection)
+    there = (cut.boxes[:, 2:] > cut.boxes[:, :2]).all(dim=1)
     outcome[among[~finite]] = int(Outcome.NON_FINITE)
-    outcome[among[finite & ~good]] = int(Outcome.OUTSIDE)
+    outcome[among[finite & ~there]] = int(Outcome.OUTSIDE)
+    outcome[among[there & ~good]] = int(Outcome.TOO_SMALL)
     rows, cut = among[good], cut[good]
     everyone = survivors(cut, selection, None)
     fate = {"nms": _suppressed, "fusion": _fused}.get(selection.method, _decayed)
     outcome[rows], by[rows], iou[rows] = fate(cut, everyone, selection)
-    return _Fates(every, outcome, by, iou)
+    return PairFates(every, outcome, by, iou)
+
+
+def _places(every: Pairs, few: Pairs) -> Int[Tensor, "M"]:
+    """The rows of `few` among `every`: both are ordered by region and class, so one key does."""
+    span = int(every.label.max()) + 1 if len(every.label) else 1
+    return torch.searchsorted(every.region * span + every.label, few.region * span + few.label)
 
 
 def _kept(pairs: Pairs, everyone: Survivors, limit: int) -> tuple[Tensor, Tensor]:

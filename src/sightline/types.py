@@ -42,22 +42,20 @@ class Frame:
     resized: Size
     offset: tuple[int, int] = (0, 0)
 
-    def _scale(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    def _scale(self, points: Tensor) -> tuple[Tensor, Tensor]:
         y, x = (r / o for r, o in zip(self.resized, self.original, strict=True))
-        top, left = self.offset
-        return boxes.new_tensor([x, y]), boxes.new_tensor([float(left), float(top)])
+        (top, left), repeat = self.offset, points.shape[-1] // 2
+        return points.new_tensor([x, y] * repeat), points.new_tensor([left, top] * repeat)
 
     def to_original(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Boxes (…, 4) or points (…, 2) from the prepared image to the original one."""
         scale, offset = self._scale(points)
-        repeat = points.shape[-1] // 2
-        return (points - offset.repeat(repeat)) / scale.repeat(repeat)
+        return (points - offset) / scale
 
     def to_prepared(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Boxes (…, 4) or points (…, 2) from the original image to the prepared one."""
         scale, offset = self._scale(points)
-        repeat = points.shape[-1] // 2
-        return points * scale.repeat(repeat) + offset.repeat(repeat)
+        return points * scale + offset
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ the verbs give the records with the shapes they promise, answers are in bounds a
 lead back to their regions.
 """
 
+import json
 import math
 
 import pytest
@@ -12,9 +13,12 @@ import torch
 from skimage import data
 
 from sightline import catalogue, pipeline
+from sightline.data.records import Objects
 from sightline.detectors.bottom_up import BottomUp
 from sightline.errors import UsageError
+from sightline.explain import Stage, lost
 from sightline.pipeline import Detector, Trace
+from sightline.reasons import Outcome
 from sightline.types import Batch, Detections, Regions, Scored, Targets
 from small_detectors import CLASSES, EVERY, HEAVY, classes_of, small
 
@@ -90,6 +94,25 @@ def test_scores_and_boxes_are_those_of_their_regions(detector: Detector, trace: 
 
         boxes = clip(frame.to_original(scored.boxes[found.region]), (150, 230))
         torch.testing.assert_close(found.boxes, boxes, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("detector", EVERY, indirect=True)
+def test_every_candidate_and_every_object_has_one_fate(detector: Detector, trace: Trace) -> None:
+    found = trace.detections[1]
+    boxes = [[*found.boxes[0].tolist()], [3.0, 4, 9, 9], [0, 0, 230, 150], [60, 30, 130, 120]]
+    truth = Objects.of(boxes, [int(found.labels[0]), *[0] * 3])
+    story = lost(trace, detector, truth, index=1)
+    mine = (trace.scored.regions.image == 1).nonzero()[:, 0]
+    assert torch.equal(story.candidates.region, mine)
+    assert sum(story.reasons().values()) == len(mine) and sum(story.stages().values()) == 4
+    assert story.objects[0].stage is Stage.MATCHED
+    kept = story.candidates.region[story.candidates.outcome == Outcome.KEPT].tolist()
+    named = set(found.region.tolist())
+    assert named <= set(kept)
+    assert getattr(detector, "learns_poses", False) or set(kept) == named
+    json.dumps(story.to_json(limit=9), allow_nan=False)
+    for one in (*story.objects, *(() if story.first is None else story.first.objects)):
+        assert one.text()
 
 
 def close(a: Detections, b: Detections) -> None:

@@ -83,8 +83,8 @@ def table(limb: list[int], first: list[int], second: list[int]) -> Tensor:
 def test_the_better_of_two_matchings() -> None:
     pairs = table([0] * 4, [0, 0, 1, 1], [2, 3, 2, 3])
     scores = torch.tensor([0.9, 0.8, 0.8, 0.1])
-    assert match_greedy(pairs, scores, 4).tolist() == [True, False, False, True]
-    assert match_optimal(pairs, scores, 4).tolist() == [False, True, True, False]
+    assert match_greedy(pairs, scores, 4).tolist() == [0, 3]
+    assert match_optimal(pairs, scores, 4).tolist() == [1, 2]
 
 
 PAIRS = st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(3, 5), st.integers(1, 20))
@@ -112,12 +112,15 @@ def test_optimal_is_the_best_of_all_matchings(rows: list[tuple[int, int, int, in
 
 def test_limbs_that_make_a_cycle_and_one_that_is_wrong() -> None:
     part = torch.tensor([0, 1, 2, 0, 1, 2, 3])
-    limbs = table([0, 1, 2, 0, 1, 2, 1], [0, 1, 2, 3, 4, 5, 1], [1, 2, 0, 4, 5, 3, 5])
-    scores = torch.tensor([0.9, 0.8, 0.7, 0.9, 0.8, 0.7, 0.3])
-    want = [[0, 1, 2, -1], [3, 4, 5, -1]]
-    assert assemble(limbs, scores, part, 4).tolist() == want
-    scores[6] = 0.85  # better than two that are right: it is believed, and they are not
-    assert assemble(limbs, scores, part, 4).tolist() == [[0, 1, 5, -1], [3, 4, -1, -1]]
+    limbs = table([0, 0, 1, 1, 2, 2, 1], [0, 3, 1, 4, 2, 5, 1], [1, 4, 2, 5, 0, 3, 5])
+    scores = torch.tensor([0.9, 0.9, 0.8, 0.8, 0.7, 0.7, 0.3])
+    people, total = assemble(limbs, scores, part, 4)
+    assert people.tolist() == [[0, 1, 2, -1], [3, 4, 5, -1]]
+    torch.testing.assert_close(total, torch.tensor([2.4, 2.4]))
+    best = torch.tensor([0, 1, 6, 2, 3, 4, 5])  # the wrong one third: it is believed
+    people, total = assemble(limbs[best], scores[best], part, 4)
+    assert people.tolist() == [[0, 1, 5, -1], [3, 4, -1, -1]]
+    torch.testing.assert_close(total, torch.tensor([1.2, 0.9]))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from sightline.errors import VideoError
 from sightline.video import frames
-from sightline.video.formats import Input, locate, sniff
+from sightline.video.formats import Input, is_live, is_video, locate, sniff
 from sightline.video.worker import opened
 
 
@@ -120,3 +120,35 @@ def test_what_is_live() -> None:
     assert locate("rtsp://camera.local/1").format == "rtsp"
     assert "file" not in locate("rtsp://camera.local/1").protocols
     assert locate("tcp://127.0.0.1:5000").protocols == "tcp"
+
+
+def test_which_files_are_videos(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    still, moving = tmp_path / "still.gif", tmp_path / "moving.gif"
+    shots = [Pillow.fromarray(clips.picture(i)) for i in (0, 9)]
+    shots[0].save(still)
+    shots[0].save(moving, save_all=True, append_images=shots[1:], duration=50)
+    photo = tmp_path / "photo.png"
+    shots[0].save(photo)
+    named = clips.write(tmp_path / "clip.mp4")
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(b"rubbish")
+    bare = tmp_path / "bare"
+    bare.write_bytes(named.read_bytes())
+    heic = tmp_path / "photo.heic"
+    heic.write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    for path in (moving, named, broken, bare):
+        assert is_video(path), path
+    for path in (still, photo, heic, tmp_path / "missing.gif"):
+        assert not is_video(path), path
+    half = tmp_path / "half.gif"
+    half.write_bytes(moving.read_bytes()[:20])
+    assert not is_video(half)  # said where it is read as an image
+
+
+def test_names_of_what_is_live() -> None:
+    assert is_live("rtsp://camera.local/1")
+    assert is_live("/dev/video3")
+    assert not is_live("http://camera.local/1")
+    assert not is_live("photos/video3")

@@ -356,3 +356,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe.mp4"
     os.mkfifo(path)
     assert code_of(path) == "video.unopenable"
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    """V15: 130 MB of pixels go through a process that grows by less than a fifth of that."""
+    path = clips.write(tmp_path / "long.avi", range(1500), size=(120, 240), codec="mpeg4")
+    with frames(path) as clip:
+        marks = []
+        for count, _ in enumerate(clip, start=1):
+            if count in (200, 800, 1500):
+                marks.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    assert count == 1500
+    assert max(marks) - marks[0] < 25e6

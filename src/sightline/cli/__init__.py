@@ -21,11 +21,14 @@ from sightline import processes
 from sightline.cli import (
     anchors,
     check,
+    compare,
     convert,
     darknet,
     demo,
     detect,
     evaluate,
+    explain,
+    lost,
     lr_find,
     models,
     proposals,
@@ -64,10 +67,13 @@ def _top(
 
 app.command(short_help="See what it finds in a few photos, at once.")(demo.demo)
 app.command(short_help="Find things in your images.")(detect.detect)
+app.command(short_help="See every stage of an answer, and why.")(explain.explain)
+app.command(short_help="Find where a model loses objects.")(lost.lost)
 app.command(cls=proposals.EvaluateCommand, short_help="Measure a model on labelled images.")(
     evaluate.evaluate
 )
 app.command(short_help="Teach a model your own classes.")(train.train)
+app.command(short_help="Compare every generation on your images.")(compare.compare)
 app.command(short_help="Write a data set in another format.")(convert.convert)
 app.command(short_help="Divide a data set into train, val, test.")(split.split)
 app.command(short_help="Find what is wrong with labelled images.")(check.check)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
 from sightline.data.records import Dataset
@@ -149,18 +149,30 @@ def _causes(
             continue
         table = overlaps(found.boxes[rows], truth.boxes[goals], truth.crowd[goals])
         same = found.label[rows][:, None] == truth.label[goals][None, :]
-        own, other = np.where(same, table, -1.0), np.where(same, -1.0, table)
-        best_own, best_other = own.max(axis=1), other.max(axis=1)
-        local = (background <= best_own) & (best_own < foreground)
-        named = ~local & (best_other >= foreground)
-        twice = ~local & ~named & (best_own >= foreground)
-        empty = ~(local | named | twice) & (np.maximum(best_own, best_other) < background)
-        cases = [local, named, twice, empty]
-        names = ["localisation", "classification", "duplicate", "background"]
-        kind[rows] = np.select(cases, names, "both")
-        goal = np.where(local, own.argmax(axis=1), other.argmax(axis=1))
-        target[rows] = np.where(local | named, goals[goal], -1)
+        kind[rows], goal = causes(table, same, foreground, background)
+        target[rows] = np.where(goal >= 0, goals[goal], -1)
     return kind, target
+
+
+def causes(
+    table: Float64[ndarray, "d g"],
+    same: Bool[ndarray, "d g"],
+    foreground: float,
+    background: float,
+) -> tuple[ndarray, Int64[ndarray, "d"]]:
+    """The kind of each of an image's wrong detections, and the object that it was after, −1 where
+    that is none. There is one object at least; `same` says where the classes agree.
+    """
+    own, other = np.where(same, table, -1.0), np.where(same, -1.0, table)
+    best_own, best_other = own.max(axis=1), other.max(axis=1)
+    local = (background <= best_own) & (best_own < foreground)
+    named = ~local & (best_other >= foreground)
+    twice = ~local & ~named & (best_own >= foreground)
+    empty = ~(local | named | twice) & (np.maximum(best_own, best_other) < background)
+    cases = [local, named, twice, empty]
+    names = ["localisation", "classification", "duplicate", "background"]
+    goal = np.where(local, own.argmax(axis=1), other.argmax(axis=1))
+    return np.select(cases, names, "both"), np.where(local | named, goal, -1)
 
 
 def _suppress(world: _World, rows: Bool[ndarray, "D"]) -> _World:

@@ -64,13 +64,13 @@ def match(columns: Columns, iou: float = 0.5) -> Matches:
     least = min(iou, 1 - 1e-10)
     for rows, goals in columns.image_rows():
         if len(rows):
-            _cap(answer.ignored, rows, found.label[rows], found.scores[rows])
+            cap(answer.ignored, rows, found.label[rows], found.scores[rows])
         if len(rows) and len(goals):
             _match_image(answer, columns, rows, goals, least)
     return answer
 
 
-def _cap(ignored: ndarray, rows: ndarray, labels: ndarray, scores: ndarray) -> None:
+def cap(ignored: ndarray, rows: ndarray, labels: ndarray, scores: ndarray) -> None:
     """Ignore what comes after the 100th detection of a class in one image."""
     if len(rows) > LIMIT:
         order = np.lexsort((-scores, labels))
@@ -87,19 +87,37 @@ def _match_image(
     table = overlaps(found.boxes[rows], truth.boxes[goals], crowd)
     table[found.label[rows][:, None] != truth.label[goals][None, :]] = -1
     order = ranked(found.scores[rows])
-    candidates = order[(table[order] >= least).any(axis=1) & ~answer.ignored[rows[order]]]
-    taken = np.zeros(len(goals), bool)
-    for i in candidates:
+    owner, ignored = assign(table, order[~answer.ignored[rows[order]]], crowd, least)
+    hits = owner >= 0
+    answer.truth[rows[hits]] = goals[owner[hits]]
+    answer.found[goals[owner[hits]]] = rows[hits]
+    answer.ignored[rows[ignored]] = True
+
+
+def assign(
+    table: Float64[ndarray, "d g"],
+    order: Int64[ndarray, "n"],
+    crowd: Bool[ndarray, "g"],
+    least: float,
+) -> tuple[Int64[ndarray, "d"], Bool[ndarray, "d"]]:
+    """The object of each detection, −1 where it has none, and which detections a crowd excuses.
+
+    Those named by `order` choose in that order, each the best object that is still free and
+    overlaps by `least`; `table` is negative where the classes differ.
+    """
+    owner, ignored = np.full(len(table), -1), np.zeros(len(table), bool)
+    taken = np.zeros(table.shape[1], bool)
+    for i in order[(table[order] >= least).any(axis=1)]:
         line = table[i]
         free = np.flatnonzero(~taken & ~crowd & (line >= least))
         if len(free):
             # of equally good objects the last, as COCO's loop leaves it
             best = free[len(free) - 1 - np.argmax(line[free][::-1])]
             taken[best] = True
-            answer.truth[rows[i]] = goals[best]
-            answer.found[goals[best]] = rows[i]
+            owner[i] = best
         elif (crowd & (line >= least)).any():
-            answer.ignored[rows[i]] = True
+            ignored[i] = True
+    return owner, ignored
 
 
 def ranked(scores: Float[ndarray, "D"]) -> Int64[ndarray, "D"]:

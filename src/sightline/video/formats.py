@@ -55,6 +55,8 @@ PROTOCOLS = {
 }
 """Addresses that are opened when they are named: scheme → (demuxer, protocols allowed to it)."""
 
+CAMERA = re.compile(r"/dev/video\d+")
+
 HEAD = 1024
 
 
@@ -92,13 +94,51 @@ def sniff(head: bytes) -> str | None:
     return None
 
 
+def is_live(name: str) -> bool:
+    """Whether this is the name of a camera or the address of a stream."""
+    scheme = name.partition("://")[0].lower() if "://" in name else ""
+    return scheme in PROTOCOLS or CAMERA.fullmatch(name) is not None
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is one, by its ending or its first bytes; images are where they move.
+
+    False for what cannot be read: whoever reads it as an image says why.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return path.is_file()
+    try:
+        found = sniff(peek(path))
+    except (VideoError, OSError):
+        return False
+    if found in ANIMATED:
+        return moves(path, found)
+    return found is not None and (found != "mov" or _is_movie(path))
+
+
+def _is_movie(path: Path) -> bool:
+    """HEIC and AVIF images are built like MP4; their brand says that they are images."""
+    return peek(path)[8:12] not in (b"heic", b"heix", b"mif1", b"avif", b"avis", b"msf1")
+
+
+def moves(path: Path, kind: str) -> bool:
+    """Whether an image of a kind of `ANIMATED` has more than one frame."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG" if kind == "apng" else kind.upper()]) as picture:
+            return bool(getattr(picture, "is_animated", False))
+    except Exception:  # it is damaged, which is said where it is read
+        return False
+
+
 def locate(source: str | os.PathLike[str] | int) -> Input:
     """What a path, a camera's number or device, or an address stands for.
 
     Raises VideoError: video.not_found, .forbidden_format, .unopenable, .permission.
     """
     name = f"/dev/video{source}" if isinstance(source, int) else os.fspath(source)
-    if re.fullmatch(r"/dev/video\d+", name):
+    if CAMERA.fullmatch(name):
         return Input("camera", name, "video4linux2")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.\-]+):", name)
     if scheme and not os.path.lexists(name):

@@ -1,0 +1,97 @@
+"""`sightline lost`: where does a model lose the objects of a data set?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sightline.cli.evaluate import opened
+from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From
+
+if TYPE_CHECKING:
+    from sightline.explain.losses import Losses
+
+MODELS = "Names of `sightline models`, or checkpoints, with commas: a column each."
+
+
+def lost(
+    data: Annotated[Path | None, typer.Argument(help=SOURCE, show_default=False)] = None,
+    source_format: From = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
+    ] = None,
+    annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    models: Annotated[str, typer.Option(help=MODELS)] = "retinanet",
+    iou: Annotated[
+        float, typer.Option(min=0.1, max=0.95, help="From which overlap on an object is found.")
+    ] = 0.5,
+    first: Annotated[
+        int | None, typer.Option(min=1, help="Look at the first N images only.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table (JSON, CSV, Markdown) and a chart.")
+    ] = None,
+    on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Where objects are lost, and what each stage could give: a column a model.
+
+    Every object is counted at the furthest stage that it reached, every candidate by what became of
+    it; then AP as it is, and if one stage after the other were perfect. See `sightline explain` for
+    one image.
+    """
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    _check(names)
+    dataset = opened(data, split, (annotations, images), on_bad, source_format)
+    if first is not None:
+        dataset = dataset.subset(range(min(first, len(dataset))))
+    from sightline.cli.detect import prepare
+    from sightline.explain.losses import losses, markdown, rows, write
+    from sightline.progress import bar
+
+    found: dict[str, tuple[str, Losses]] = {}
+    for name in names:
+        ready = prepare(name, None, False, threads)
+        with bar(len(dataset), Path(name).name) as shown:
+            counted = losses(
+                ready.detector, dataset, iou=iou, progress=lambda done, _: shown.to(done)
+            )
+        found[name] = ready.name, counted
+    told = _short(found)
+    if out is not None:
+        from sightline.files import make_folder
+
+        write(make_folder(out), told)
+    if as_json:
+        print(json.dumps({k: v.to_json() for k, v in told.items()}, allow_nan=False))
+        return
+    print(markdown(rows(told)), end="")
+    if out is not None:
+        print(f"tables and chart: {out}")
+
+
+def _check(names: list[str]) -> None:
+    """UsageError without a model, or for one named twice."""
+    from sightline.errors import UsageError
+
+    if not names:
+        raise UsageError("which models?", code="usage.models", hint="--models retinanet,yolo_v3")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"named twice: {', '.join(twice)}", code="usage.models")
+
+
+def _short(found: dict[str, tuple[str, Losses]]) -> dict[str, Losses]:
+    """The columns under the models' names, where these tell them apart, else as they were given."""
+    names = [model for model, _ in found.values()]
+    plain = len(set(names)) == len(names)
+    return {model if plain else given: counted for given, (model, counted) in found.items()}

@@ -1,0 +1,206 @@
+"""What is there, and which answers are the same object: class scores, offsets, the graph of
+suppression, every candidate's end, every object's stage, masks before they are pasted.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sightline import masks as shapes
+from sightline.evaluate.pictures import plain
+from sightline.explain.canvas import heat, outline, panels, pixels_of, scene, shade_of
+from sightline.explain.propose_views import best_rows
+from sightline.explain.records import Lost
+from sightline.explain.view import View
+from sightline.explain.words import OUTCOMES, Stage
+from sightline.pipeline import Detector, Trace
+from sightline.reasons import Outcome, PairFates
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MASKS, CLASSES = 8, 12
+"""So many masks, and columns of scores, are drawn at most."""
+
+
+def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
+    """The scores of all classes of the best regions, and where their offsets move them."""
+    rows = best_rows(trace, index, count)
+    names, scored = detector.classes, trace.scored
+    table = [
+        (int(row), *(float(value) for value in scored.scores[row].float())) for row in rows.tolist()
+    ]
+    moved, labels = _moved(trace, rows)
+    start = scored.regions.boxes[rows].float().cpu()
+    shift = (moved[:, :2] + moved[:, 2:] - start[:, :2] - start[:, 2:]) / 2
+    pixels = pixels_of(trace, detector, index)
+
+    def draw() -> "Figure":
+        figure, axes = panels(2, trace.batch.size, width=4.6)
+        scores = scored.scores[rows].float().cpu()
+        columns = scores.amax(dim=0).sort(descending=True, stable=True).indices[:CLASSES]
+        columns = columns.sort().values
+        axes[0].imshow(scores[:, columns].numpy(), aspect="auto", cmap="viridis")
+        axes[0].set_axis_on()
+        more = "" if len(names) <= CLASSES else f" of the {CLASSES} best of {len(names)}"
+        axes[0].set_title(f"scores: a row a region, a column a class{more}", fontsize=9)
+        told = [plain(names[column]) for column in columns.tolist()]
+        axes[0].set_xticks(range(len(told)), told, rotation=40, ha="right", fontsize=7)
+        axes[0].set_yticks([])
+        scene(axes[1], pixels, "offsets: from the region to the box")
+        for box, goal, label in zip(start.tolist(), moved.tolist(), labels.tolist(), strict=True):
+            _arrow(axes[1], box, goal, shade_of(label))
+        return figure
+
+    numbers = {
+        "classes": len(names),
+        "mean shift of the centre, pixels": float(shift.norm(dim=1).mean()) if len(rows) else None,
+    }
+    title = "Classify: the scores of all classes, and the offsets"
+    return View("classify", title, numbers, ("region", *names), table, draw if len(rows) else None)
+
+
+def _moved(trace: Trace, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The boxes of the best classes of some regions, and these classes."""
+    scored = trace.scored
+    labels = scored.scores[rows].float().argmax(dim=1)
+    boxes = scored.boxes[rows] if scored.boxes.ndim == 2 else scored.boxes[rows, labels]
+    return boxes.float().cpu(), labels.cpu()
+
+
+def _arrow(axes: "Axes", box: list[float], goal: list[float], shade: str) -> None:
+    """The region thin, the box thick, an arrow between their centres."""
+    outline(axes, box, "#dddddd", 0.6)
+    outline(axes, goal, shade, 1.4)
+    ends = [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (goal, box)]
+    style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.2}
+    axes.annotate("", xy=ends[0], xytext=ends[1], arrowprops=style, annotation_clip=True)
+
+
+def graph(trace: Trace, detector: Detector, index: int, found: PairFates) -> View:
+    """Who suppressed whom, at which IoU: an edge from every loser to its answer."""
+    lost = (found.outcome == Outcome.SUPPRESSED) | (found.outcome == Outcome.MERGED)
+    rows = lost.nonzero()[:, 0]
+    rows = rows[found.pairs.scores[rows].sort(descending=True, stable=True).indices]
+    names = detector.classes
+    table = [
+        (int(found.pairs.region[r]), names[int(found.pairs.label[r])], float(found.pairs.scores[r]),
+         f"#{int(found.by[r]) + 1}", float(found.iou[r]))
+        for r in rows.tolist()
+    ]  # fmt: skip
+    answers = trace.detections[index]
+    frame, pixels = trace.batch.frames[index], pixels_of(trace, detector, index)
+    kept = frame.to_prepared(answers.boxes.cpu())
+
+    def draw() -> "Figure":
+        figure, (axes,) = panels(1, trace.batch.size, width=6.4)
+        scene(axes, pixels, f"{len(answers)} answers, and {len(rows):,} candidates that gave way")
+        for row in reversed(rows[:150].tolist()):
+            shade = shade_of(int(found.pairs.label[row]))
+            box, goal = found.pairs.boxes[row].tolist(), kept[int(found.by[row])].tolist()
+            ends = [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (box, goal)]
+            outline(axes, box, shade, 0.4)
+            axes.plot(*zip(*ends, strict=True), color="white", linewidth=0.7)
+            axes.plot(
+                *ends[0],
+                marker="o",
+                markersize=2.5,
+                color=shade,
+                markeredgecolor="white",
+                markeredgewidth=0.4,
+            )
+        _answers(axes, kept, answers.names, answers.labels.tolist())
+        return figure
+
+    heads = ("region", "class", "score", "gave way to", "IoU")
+    numbers = {"answers": len(answers), "gave way": len(rows)}
+    return View("suppression", "Postprocess: who gave way to whom", numbers, heads, table, draw)
+
+
+def _answers(
+    axes: "Axes", boxes: Tensor, names: list[str], labels: list[int], most: int = 30
+) -> None:
+    """Answers with their places, the best on top."""
+    rows = list(enumerate(zip(boxes.tolist(), names, labels, strict=True)))[:most]
+    for place, (box, name, label) in reversed(rows):
+        outline(axes, box, shade_of(label), 1.6, f"#{place + 1} {name}")
+
+
+def ends(story: Lost) -> View:
+    """What became of every candidate."""
+    whole = max(1, len(story.candidates))
+    rows = [
+        (OUTCOMES[end], count, 100 * count / whole)
+        for end, count in story.reasons().items()
+        if count
+    ]
+    title = "Postprocess: what became of every candidate"
+    heads = ("reason", "candidates", "%")
+    return View("reasons", title, {"candidates": len(story.candidates)}, heads, rows)
+
+
+def answers(trace: Trace, detector: Detector, index: int, story: Lost) -> View:
+    """The answers, each with the region that it came from, and what it is by the truth."""
+    found, pixels = trace.detections[index], pixels_of(trace, detector, index)
+    rows = [
+        (f"#{place + 1}", one.name, one.score, *map(round, one.box), region, one.kind)
+        for place, (one, region) in enumerate(
+            zip(story.answers, found.region.tolist(), strict=True)
+        )
+    ]
+    kept = trace.batch.frames[index].to_prepared(found.boxes.cpu())
+
+    def draw() -> "Figure":
+        figure, (axes,) = panels(1, trace.batch.size, width=6.4)
+        scene(axes, pixels, f"{len(found)} answers")
+        _answers(axes, kept, found.names, found.labels.tolist())
+        return figure
+
+    heads = ("answer", "class", "score", "x1", "y1", "x2", "y2", "region", "by the truth")
+    return View("answers", "The answers", {"answers": len(found)}, heads, rows, draw)
+
+
+def objects(trace: Trace, detector: Detector, index: int, story: Lost) -> View | None:
+    """The stage that every true object reached; None without the truth."""
+    if not story.objects:
+        return None
+    pixels, frame = pixels_of(trace, detector, index), trace.batch.frames[index]
+    rows = [(one.row, one.name, one.stage.words, one.overlap, one.text()) for one in story.objects]
+
+    def draw() -> "Figure":
+        figure, (axes,) = panels(1, trace.batch.size, width=6.4)
+        scene(axes, pixels, "how far every object came")
+        for one in story.objects:
+            box = frame.to_prepared(torch.tensor(one.box)).tolist()
+            shade = "#2b8a3e" if one.stage is Stage.MATCHED else "#c92a2a"
+            outline(axes, box, shade, 1.8, f"{one.name}: {one.stage.words}")
+        return figure
+
+    numbers = {stage.words: count for stage, count in story.stages().items() if count}
+    heads = ("object", "class", "furthest stage", "overlap", "why")
+    return View("objects", "How far every object came", numbers, heads, rows, draw)
+
+
+def masks(trace: Trace, detector: Detector, index: int) -> View | None:
+    """Masks as the branch says them, a small grid an answer, before they are pasted."""
+    found = trace.detections[index]
+    if not isinstance(found.masks, shapes.BoxMasks) or not len(found):
+        return None
+    cells, rule = found.masks.cells.detach().float().cpu(), found.masks.threshold
+    rows = [
+        (f"#{place + 1}", name, float(one.max()), 100 * float((one > rule).float().mean()))
+        for place, (name, one) in enumerate(zip(found.names, cells, strict=True))
+    ]
+
+    def draw() -> "Figure":
+        figure, axes = panels(min(MASKS, len(cells)), (1, 1), width=1.9)
+        for place, one in enumerate(axes):
+            heat(one, cells[place], f"#{place + 1} {found.names[place]}", 0.0)
+        return figure
+
+    size = (cells.shape[1], cells.shape[2])
+    heads = ("answer", "class", "largest", "% above the threshold")
+    title = f"Postprocess: masks at {size[0]} × {size[1]}"
+    return View("masks", title, {"threshold": rule}, heads, rows, draw)

@@ -1,0 +1,134 @@
+"""What the image looks like to a detector: prepared pixels, and how strongly its maps answer."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy import ndarray
+from torch import Tensor
+
+from sightline.detectors.bottom_up import BottomUp
+from sightline.detectors.selective_search import SelectiveSearch
+from sightline.explain.canvas import heat, panels, pixels_of, scene
+from sightline.explain.view import View
+from sightline.pipeline import Detector, Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 8
+"""So many maps are drawn at most; the rest is in the table."""
+
+
+def prepared(trace: Trace, detector: Detector, index: int) -> View:
+    """The image as the network sees it."""
+    frame, pixels = trace.batch.frames[index], pixels_of(trace, detector, index)
+
+    def draw() -> "Figure":
+        figure, (axes,) = panels(1, trace.batch.size, width=5.0)
+        scene(axes, pixels, "as the network sees it")
+        return figure
+
+    values = trace.batch.pixels[index]
+    return View(
+        "prepare",
+        "Prepare: the image as the network sees it",
+        {
+            "original, height × width": frame.original,
+            "resized": frame.resized,
+            "padded": trace.batch.size,
+            "left top corner at (top, left)": f"{frame.offset[0]}, {frame.offset[1]}",
+            "values": f"{float(values.min()):.2f} … {float(values.max()):.2f}",
+        },
+        draw=draw,
+    )
+
+
+def energy(trace: Trace, index: int) -> list[Tensor]:
+    """The length of each cell's vector, level by level."""
+    return [level[index].detach().float().norm(dim=0).cpu() for level in trace.features]
+
+
+def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
+    """How strongly each level answers; of Selective Search segments, of poses part maps."""
+    if not trace.features:
+        return None
+    if isinstance(detector, SelectiveSearch):
+        return _segments(trace, detector, index)
+    maps, height = energy(trace, index), trace.batch.size[0]
+    widths = [level.shape[1] for level in trace.features]
+    rows = [
+        (level, width, *one.shape, height / len(one), float(one.mean()), float(one.max()))
+        for level, (one, width) in enumerate(zip(maps, widths, strict=True))
+    ]
+
+    def draw() -> "Figure":
+        chosen = np.unique(np.linspace(0, len(maps) - 1, min(SHOWN, len(maps))).round().astype(int))
+        figure, axes = panels(len(chosen), trace.batch.size)
+        for place, level in zip(axes, chosen.tolist(), strict=True):
+            one = maps[level]
+            heat(place, one, f"level {level}: {one.shape[0]} × {one.shape[1]}")
+        return figure
+
+    heads = ("level", "channels", "rows", "columns", "pixels a cell", "mean energy", "largest")
+    name = (
+        "Encode: part maps and fields"
+        if isinstance(detector, BottomUp)
+        else "Encode: feature energy a level"
+    )
+    return View("encode", name, {"levels": len(maps)}, heads, rows, draw)
+
+
+def merged(trace: Trace, index: int, strategy: int, left: int, pixels: ndarray) -> ndarray:
+    """The image when `left` regions of a strategy of Selective Search are left, each in the mean
+    colour of its pixels.
+    """
+    regions = trace.regions
+    rows = ((regions.level == strategy) & (regions.image == index)).nonzero()[:, 0]
+    children = trace.scored.extras["children"][rows] - rows[0]
+    maps = trace.features[0][index]
+    trees = int(regions.level.max()) + 1
+    labels = maps[strategy * len(maps) // trees].numpy()
+    owner, leaves = np.arange(len(rows)), (len(rows) + 1) // 2
+    for row in range(leaves, leaves + max(0, leaves - left)):
+        owner[np.isin(owner, children[row].numpy())] = row
+    now = np.where(labels >= 0, owner[labels], -1)
+    _, place, count = np.unique(now, return_inverse=True, return_counts=True)
+    place = place.reshape(-1)
+    flat = pixels.reshape(-1, 3).astype(float)
+    sums = np.stack([np.bincount(place, flat[:, c]) for c in range(3)], axis=1)
+    answer: ndarray = (sums / count[:, None])[place].reshape(pixels.shape).astype(np.uint8)
+    return answer
+
+
+def _segments(trace: Trace, detector: SelectiveSearch, index: int) -> View:
+    """The segments of each strategy, and how the last one's grow together."""
+    maps = trace.features[0][index]
+    trees = int(trace.regions.level.max()) + 1
+    regions = trace.regions
+    rows = []
+    for tree in range(trees):
+        own = (regions.level == tree) & (regions.image == index)
+        leaves = (int(own.sum()) + 1) // 2
+        rows.append((tree, leaves, leaves - 1, int(own.sum())))
+    pixels = pixels_of(trace, detector, index)
+    chosen = trees - 1
+    leaves = int(maps[chosen * len(maps) // trees].max()) + 1
+
+    def draw() -> "Figure":
+        fewer = {n for n in (leaves // 3, leaves // 10, 5) if 1 < n < leaves}
+        steps = [leaves, *sorted(fewer, reverse=True)]
+        figure, axes = panels(len(steps), trace.batch.size)
+        for place, left in zip(axes, steps, strict=True):
+            picture = merged(trace, index, chosen, left, pixels)
+            scene(place, picture, f"{left} segments" if left == leaves else f"merged to {left}")
+        return figure
+
+    heads = ("strategy", "segments", "merges", "regions")
+    return View(
+        "segments",
+        "Encode and propose: segments and their merges",
+        {"strategies": trees},
+        heads,
+        rows,
+        draw,
+    )

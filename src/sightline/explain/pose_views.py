@@ -1,0 +1,106 @@
+"""How people are joined from their parts: the map of every part, fields, each limb's integral."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from numpy import ndarray
+
+from sightline.detectors.bottom_up import BottomUp
+from sightline.explain.canvas import heat, panels, pixels_of, scene, shade_of
+from sightline.explain.view import View
+from sightline.ops.assembly import match_greedy, match_optimal
+from sightline.pipeline import Detector, Trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def parts(trace: Trace, detector: Detector, index: int) -> View | None:
+    """Candidate parts by kind, and each part's map; None for other methods."""
+    if not isinstance(detector, BottomUp):
+        return None
+    names = detector.parts.points
+    maps = trace.features[0][index][: len(names)].detach().float().cpu()
+    own = trace.regions.image == index
+    rows = []
+    for part, name in enumerate(names):
+        values = trace.scored.scores[own & (trace.regions.level == part), 0]
+        best = float(values.max()) if len(values) else None
+        rows.append((name, len(values), best, float(maps[part].max())))
+
+    def draw() -> "Figure":
+        figure, axes = panels(len(names), trace.batch.size, columns=6, width=2.0)
+        for axis, name, one in zip(axes, names, maps, strict=True):
+            heat(axis, one, name, 0.0)
+        return figure
+
+    numbers = {"peaks higher than": detector.decoding.peak, "candidate parts": int(own.sum())}
+    heads = ("part", "candidates", "best peak", "map's largest")
+    return View("parts", "Propose: candidate parts and their maps", numbers, heads, rows, draw)
+
+
+def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
+    """Every candidate limb, its line integral, and whether the matching took it."""
+    if not isinstance(detector, BottomUp):
+        return None
+    extras, names = trace.scored.extras, detector.parts.points
+    found, values = extras["limbs"].cpu(), extras["integrals"].float().cpu()
+    shares = extras["shares"].float().cpu()
+    match = match_greedy if detector.decoding.matching == "greedy" else match_optimal
+    kept = match(found, values, len(trace.scored.regions))
+    image = trace.scored.regions.image.cpu()
+    mine = (image[found[:, 1]] == index).nonzero()[:, 0]
+    mine = mine[values[mine].sort(descending=True, stable=True).indices]
+    rows = []
+    for row in mine.tolist():
+        limb, first, second = found[row].tolist()
+        a, b = detector.parts.limbs[limb]
+        taken, scores = "yes" if kept[row] else "no", (float(values[row]), float(shares[row]))
+        rows.append((f"{names[a]} – {names[b]}", first, second, *scores, taken))
+
+    def draw() -> "Figure":
+        figure, axes = panels(2, trace.batch.size, width=4.6)
+        pixels = pixels_of(trace, detector, index)
+        _fields(axes[0], trace, detector, index, pixels)
+        scene(axes[1], pixels, "candidate limbs, by their integrals; those taken in colour")
+        boxes = trace.regions.boxes.cpu()
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        for row in reversed(mine.tolist()):
+            limb, *ends = found[row].tolist()
+            line = middle[ends].T.tolist()
+            width = 0.4 + 2.5 * max(0.0, float(values[row]))
+            axes[1].plot(*line, color=shade_of(limb) if kept[row] else "#bbbbbb", linewidth=width)
+            axes[1].plot(*line, "o", color="white", markersize=2)
+        return figure
+
+    numbers = {"candidate limbs": len(mine), "taken": int(kept[mine].sum())}
+    heads = ("limb", "part", "and part", "line integral", "samples that agree", "taken")
+    return View(
+        "limbs", "Classify: candidate limbs and their line integrals", numbers, heads, rows, draw
+    )
+
+
+def _fields(axes: "Axes", trace: Trace, detector: BottomUp, index: int, pixels: ndarray) -> None:
+    """The strongest field of each cell as an arrow; of midpoints the map."""
+    fields = trace.features[1][index].detach().float().cpu()
+    rows, columns = fields.shape[1:]
+    stride = trace.batch.size[0] / rows
+    scene(axes, pixels, "fields: the strongest limb of each cell")
+    if detector.decoding.association != "pafs":
+        axes.imshow(
+            fields.amax(0),
+            alpha=0.6,
+            extent=(-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5),
+        )
+        return
+    pairs = fields.view(-1, 2, rows, columns)
+    length, which = pairs.norm(dim=1).max(dim=0)
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    strong = length > 0.25
+    chosen = pairs[which, :, y, x][strong]
+    at = (torch.stack([x, y], -1)[strong] + 0.5) * stride
+    shades = [shade_of(limb) for limb in which[strong].tolist()]
+    if len(at):
+        axes.quiver(at[:, 0], at[:, 1], chosen[:, 0], chosen[:, 1], color=shades, angles="xy",
+                    scale_units="xy", scale=1.2 / stride, width=0.003)  # fmt: skip

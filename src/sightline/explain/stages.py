@@ -1,0 +1,86 @@
+"""Every stage of one answer, in numbers and drawn, from its trace alone."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sightline.data.records import Objects
+from sightline.detectors.bottom_up import BottomUp
+from sightline.explain import answer_views, encode_views, grid, pose_views, propose_views
+from sightline.explain.fates import fates
+from sightline.explain.lost import lost
+from sightline.explain.view import View
+from sightline.pipeline import Detector, Trace
+
+
+@torch.inference_mode()
+def stages(
+    trace: Trace,
+    detector: Detector,
+    truth: Objects | None = None,
+    classes: Sequence[str] | None = None,
+    *,
+    index: int = 0,
+    best: int = 20,
+) -> list[View]:
+    """What every stage did to image `index`, in the order of the verbs; `best` is how many regions
+    are told of and drawn. `truth` and `classes` are those of `lost`.
+
+    Which stages there are depends on the method: segments and merges, a first stage's candidates,
+    crops before and after pooling, a grid's cells, part maps and limbs, masks. Raises UsageError
+    as `lost` does.
+    """
+    story = lost(trace, detector, truth, classes, index=index, deep=True)
+    found = [
+        encode_views.prepared(trace, detector, index),
+        encode_views.encoded(trace, detector, index),
+        propose_views.before(trace, detector, index, best, story),
+        propose_views.regions(trace, detector, index, best),
+        propose_views.pooled(trace, detector, index),
+        grid.grid(trace, detector, index),
+        pose_views.parts(trace, detector, index),
+        pose_views.limbs(trace, detector, index),
+        *_chosen(trace, detector, index, best),
+        answer_views.ends(story),
+        answer_views.masks(trace, detector, index),
+        answer_views.answers(trace, detector, index, story),
+        answer_views.objects(trace, detector, index, story),
+        cost(trace),
+    ]
+    return [view for view in found if view is not None]
+
+
+def _chosen(trace: Trace, detector: Detector, index: int, best: int) -> list[View]:
+    """Class scores, and who gave way to whom: people from the parts up have neither."""
+    if isinstance(detector, BottomUp):
+        return []
+    found = fates(trace, detector, index)
+    return [
+        answer_views.classes(trace, detector, index, best),
+        answer_views.graph(trace, detector, index, found),
+    ]
+
+
+def cost(trace: Trace) -> View:
+    """Wall time of each verb, and the bytes of what it passed on, for the whole batch."""
+    held = {
+        "prepare": [trace.batch.pixels],
+        "encode": list(trace.features),
+        "propose": _tensors(trace.regions),
+        "classify": [trace.scored.scores, trace.scored.boxes, *trace.scored.extras.values()],
+        "postprocess": [part for one in trace.detections for part in _tensors(one)],
+    }
+    whole = sum(trace.seconds.values())
+    rows = []
+    for verb, parts in held.items():
+        spent, size = trace.seconds.get(verb, 0.0), sum(x.numel() * x.element_size() for x in parts)
+        rows.append((verb, 1000 * spent, 100 * spent / whole if whole else 0.0, size / 1e6))
+    heads = ("verb", "milliseconds", "% of the time", "megabytes passed on")
+    numbers = {"milliseconds in all": 1000 * whole}
+    return View("cost", "Time and memory a stage", numbers, heads, rows)
+
+
+def _tensors(record: object) -> list[Tensor]:
+    """The tensors that a record holds."""
+    return [value for value in vars(record).values() if isinstance(value, Tensor)]
