@@ -9,9 +9,10 @@ from torch import Tensor
 
 from dot_machine import LOOK, ONE, STAR, TWO, Dots, middles, model, picture
 from sightline import pipeline
+from sightline.detectors.bottom_up import BottomUp, Decoding
 from sightline.detectors.cpm import Beliefs
 from sightline.detectors.person_crops import Look, Variation
-from sightline.detectors.top_down import TopDown
+from sightline.detectors.top_down import Posed, TopDown
 from sightline.errors import UsageError
 from sightline.preparation import Preparation
 from sightline.types import Batch, Detections, Features, Regions, Scored
@@ -115,6 +116,47 @@ def test_the_mirrored_crop_gives_the_other_side() -> None:
     torch.testing.assert_close(first.keypoints[0, 2], second.keypoints[0, 2], rtol=0, atol=0.01)
     # colours do not change sides in a mirror: either arm is then half believed
     torch.testing.assert_close(second.keypoints[0, :2, 2], first.keypoints[0, :2, 2] / 2)
+
+
+def test_people_from_the_parts_up_are_refined() -> None:
+    """Wider boxes, and each point from whoever believes in it more."""
+    detector = model(replace(LOOK, score=0.0))
+    batch, size = detector.prepare([picture(ONE)]), (90, 120)
+    first = torch.tensor([[[15.5, 40.5, 0.99], [99.0, 70.0, 0.01], [60.0, 8.0, 0.95]]])
+    pose = Detections(
+        torch.tensor([[10.0, 20.0, 40.0, 60.0]]), torch.tensor([0.5]), torch.tensor([0]),
+        torch.tensor([0]), size, ("person",), keypoints=first, skeleton=STAR,
+    )  # fmt: skip
+    detector.follow(Parts(pose))
+    regions = detector.propose(batch, ())
+    (frame,) = batch.frames
+    box = frame.to_original(regions.boxes)[0]
+    torch.testing.assert_close(box, torch.tensor([6.0, 16.0, 44.0, 64.0]))
+    assert isinstance(regions[torch.tensor([0])].to("cpu"), Posed)
+    (found,) = detector.postprocess(batch, (), detector.classify(batch, (), regions))
+    assert found.keypoints is not None
+    torch.testing.assert_close(found.keypoints[0, 0], first[0, 0])
+    torch.testing.assert_close(found.keypoints[0, 2], first[0, 2])
+    torch.testing.assert_close(found.keypoints[0, 1, :2], middles(ONE)[1], rtol=0, atol=1.5)
+
+
+class Parts(BottomUp):
+    """A bottom-up detector that finds one pose."""
+
+    def __init__(self, pose: Detections) -> None:
+        bones = replace(STAR, limbs=((0, 1), (1, 2)))
+        super().__init__(("person",), STAR, bones, 8, model().preparation, Decoding())
+        self.pose = pose
+
+    def propose(self, batch: Batch, features: Features) -> Regions:
+        empty = torch.zeros(0).long()
+        return Regions(torch.zeros(0, 4), empty, empty)
+
+    def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
+        return Scored(regions, torch.zeros(0, 1), regions.boxes)
+
+    def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
+        return [self.pose]
 
 
 def test_what_makes_no_sense_is_refused() -> None:

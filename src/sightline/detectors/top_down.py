@@ -6,16 +6,17 @@ section 4.2; the rows "CPM" of OpenPose, Cao 2017, table 3).
     postprocess   poses that are the same person (OKS-NMS)
 
 Any detector that knows the class may be the first: one of the catalogue, or one that finds points
-itself, whose people are then posed anew, every point by the machine (OpenPose with refinement).
-Without one the whole image is one person, which is the paper's setting. A person's score is the
-geometric mean of the detector's and of its points' mean score: in the order of their product, on
-the scale of both. Time grows with the number of people.
+itself. People from the parts up are refined: they are posed anew, and each point is taken from
+whoever believes in it more, the parts' maps or the machine's. Without a detector the whole image is
+one person, which is the paper's setting. A person's score is the geometric mean of the detector's
+and of the machine's mean over the points: in the order of their product, on the scale of both. Time
+grows with the number of people.
 
 Key of shapes: B images, R regions, K classes, P points, M maps of the machine, h w cells of a map.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast, runtime_checkable
 
 import torch
@@ -34,7 +35,7 @@ from sightline.ops.oks import oks_nms
 from sightline.pipeline import Detector
 from sightline.preparation import Preparation
 from sightline.skeletons import Skeleton
-from sightline.types import Batch, Detections, Features, Regions, Scored, Targets
+from sightline.types import Batch, Detections, Features, Frame, Regions, Scored, Targets
 
 CHUNK = 8
 """So many crops go through the machine at once."""
@@ -141,9 +142,18 @@ class TopDown(nn.Module):
         found = self.people.postprocess(batch, features, scored)
         label = self.people.classes.index(self.classes[0])
         best = [one[one.labels == label].above(look.score)[: look.limit] for one in found]
-        more = MARGIN if isinstance(self.people, BottomUp) else 0.0
-        boxes = [one.boxes + more * _outward(one.boxes) for one in best]
-        return regions_of(boxes, [one.scores for one in best], batch)
+        scores = [one.scores for one in best]
+        if not self._refines:
+            return regions_of([one.boxes for one in best], scores, batch)
+        wide = regions_of([one.boxes + MARGIN * _outward(one.boxes) for one in best], scores, batch)
+        points = [_prepared(one.keypoints, f) for one, f in zip(best, batch.frames, strict=True)]
+        return Posed(*vars(wide).values(), points=torch.cat(points).to(wide.boxes.device))
+
+    @property
+    def _refines(self) -> bool:
+        """Whether the people come with the same points, as sure of them as the machine's maps."""
+        first = self.people
+        return isinstance(first, BottomUp) and first.skeleton.points == self.skeleton.points
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """The pose of each region: a score, and in `extras` its points (R, P, 3; x and y in the
@@ -168,8 +178,11 @@ class TopDown(nn.Module):
         order = torch.cat([(regions.image == i).nonzero()[:, 0] for i in range(len(batch))])
         back = order.argsort()
         found = torch.cat(points)[back]
+        believed = found[..., 2].mean(dim=1)
+        if isinstance(regions, Posed):
+            found = torch.where(regions.points[..., 2:] > found[..., 2:], regions.points, found)
         first = 1.0 if regions.scores is None else regions.scores.clamp(0, 1)
-        scores = (first * found[..., 2].mean(dim=1)).sqrt()[:, None]
+        scores = (first * believed).sqrt()[:, None]
         extras = {
             "points": found,
             "maps": torch.cat(maps)[back],
@@ -239,6 +252,27 @@ class TopDown(nn.Module):
         places = to_crops(people.points[..., :2], windows, angles, cells)
         goals = torch.cat([places, people.points[..., 2:]], dim=2)
         return {name: loss / total for name, loss in self.criterion(maps, goals).items()}
+
+
+@dataclass(frozen=True)
+class Posed(Regions):
+    """Regions of people who have a pose already: x and y in the prepared image, and a score."""
+
+    points: Float[Tensor, "R P 3"] = field(kw_only=True)
+
+    def __getitem__(self, rows: Tensor) -> "Posed":
+        """A subset, by boolean mask or indices."""
+        return Posed(*vars(super().__getitem__(rows)).values(), points=self.points[rows])
+
+    def to(self, device: torch.device | str) -> "Posed":
+        """The same regions on another device."""
+        return Posed(*vars(super().to(device)).values(), points=self.points.to(device))
+
+
+def _prepared(points: Float[Tensor, "N P 3"] | None, frame: Frame) -> Float[Tensor, "N P 3"]:
+    """Points of an original image in the prepared one."""
+    assert points is not None  # of a detector of points
+    return torch.cat([frame.to_prepared(points[..., :2]), points[..., 2:]], dim=2)
 
 
 def _outward(boxes: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
