@@ -1,6 +1,7 @@
 """Make a trained run the embedded weights of its model: half precision, manifest, model card.
 
     python tools/embed.py DATA runs/seed0 runs/seed1 --note "what else a reader should know"
+    python tools/embed.py person_keypoints_train.json --val person_keypoints_val.json runs/seed0
 
 All runs are evaluated on the `val` split; the best is embedded, or with `--average` the mean of
 their weights (runs from one start lie in one valley: Wortsman 2022, arXiv:2203.05482). The card
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 import sightline
-from sightline import checkpoint
+from sightline import catalogue, checkpoint
 from sightline.data import open_dataset
 from sightline.data.more_labels import with_more
 from sightline.data.records import Dataset
@@ -32,6 +33,9 @@ EXTRA = ("person_AP", "person_AP50", "frequent40_AP")
 MASKS = ("segm_AP", "segm_AP50")
 """Shown too, where the model and `--more-labels` have masks."""
 
+POSES = tuple(f"keypoints_{key}" for key in ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR"))
+"""Shown alone where a model finds nothing but poses."""
+
 CARDS = Path(__file__).resolve().parent / "cards"
 """The text of each model's card, with places for its figures."""
 
@@ -40,6 +44,8 @@ def figures(stored: checkpoint.Checkpoint, val: Dataset, dtype: Any = "fp32") ->
     """COCO's figures of a checkpoint on `val`, with those of people and of frequent classes."""
     model = assemble(stored, score=None, dtype=dtype)
     report = evaluate(val, predict(model.detector, val)).to_json()
+    if catalogue.learns_poses(model.name):
+        return {key: report[key] for key in POSES}
     labels = np.concatenate([e.objects.labels for e in val])
     often = np.bincount(labels, minlength=len(val.classes)).argsort()[::-1][:40]
     per_class = report["per_class"]
@@ -61,7 +67,7 @@ def halved(stored: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
 
 def columns(found: dict[str, Any]) -> list[str]:
     """The figures of the card's table."""
-    return [key for key in (*SHOWN, *EXTRA, *MASKS) if key in found]
+    return [key for key in (*SHOWN, *EXTRA, *MASKS, *POSES) if key in found]
 
 
 def row(name: str, found: dict[str, Any]) -> str:
@@ -107,17 +113,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--val", type=Path, help="labels to evaluate on, where DATA is a file")
     parser.add_argument("--note", default="")
     parser.add_argument("--more-labels", type=Path, nargs="*", default=[], help="masks of val")
     parser.add_argument("--average", action="store_true", help="embed the mean of the weights")
     given = parser.parse_args()
     keep_freed_memory()
-    train = open_dataset(given.data, "train")
-    (val,) = with_more([open_dataset(given.data, "val")], given.more_labels)
+    train = open_dataset(given.data, None if given.val else "train")
+    test = open_dataset(given.val) if given.val else open_dataset(given.data, "val")
+    (val,) = with_more([test], given.more_labels)
     assert val is not None
     stored = [halved(checkpoint.read(run)) for run in given.runs]
     found = [figures(one, val) for one in stored]
-    best = max(range(len(found)), key=lambda i: found[i]["AP"])
+    first = columns(found[0])[0]
+    best = max(range(len(found)), key=lambda i: found[i][first])
     chosen, shown = stored[best], found[best]
     if given.average:
         chosen = halved(mean_of(stored))

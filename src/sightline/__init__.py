@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from sightline import explain
+    from sightline import explain, video
     from sightline.errors import SightlineError, SightlineWarning
     from sightline.predict import Model, load
     from sightline.types import Detections
@@ -24,7 +24,7 @@ _HOMES = {
     "SightlineWarning": "sightline.errors",
 }
 
-__all__ = ["Detections", "Model", "SightlineError", "SightlineWarning", "explain", "load"]
+__all__ = ["Detections", "Model", "SightlineError", "SightlineWarning", "explain", "load", "video"]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,6 +33,6 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if name == "explain":
-        return importlib.import_module("sightline.explain")
+    if name in ("explain", "video"):
+        return importlib.import_module(f"sightline.{name}")
     raise AttributeError(f"module 'sightline' has no attribute {name!r}")

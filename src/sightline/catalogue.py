@@ -23,6 +23,8 @@ NONE: Mapping[str, str] = MappingProxyType({})
 """No option set."""
 
 MODELS: dict[str, str] = {
+    "cpm_368": "sightline.detectors.cpm:cpm_368",
+    "cpm_mobilenet_v2": "sightline.detectors.cpm:cpm_mobilenet_v2",
     "fast_rcnn_mobilenet_v2": "sightline.detectors.fast_rcnn:fast_rcnn_mobilenet_v2",
     "fast_rcnn_vgg16": "sightline.detectors.fast_rcnn:fast_rcnn_vgg16",
     "faster_rcnn_mobilenet_v2": "sightline.detectors.faster_rcnn:faster_rcnn_mobilenet_v2",
@@ -58,6 +60,7 @@ MODELS: dict[str, str] = {
 """Name → "module:builder". Modules are imported when a model is asked for, not before."""
 
 ALIASES: dict[str, str] = {
+    "cpm": "cpm_mobilenet_v2",
     "fast_rcnn": "fast_rcnn_mobilenet_v2",
     "faster_rcnn": "faster_rcnn_mobilenet_v2",
     "keypoint_rcnn": "keypoint_rcnn_mobilenet_v2",
@@ -83,10 +86,13 @@ PUBLISHED: dict[str, str] = {
     "fasterrcnn_resnet50_fpn_coco": "faster_rcnn_resnet50_fpn",
     "keypointrcnn_resnet50_fpn_coco": "keypoint_rcnn_resnet50_fpn",
     "maskrcnn_resnet50_fpn_coco": "mask_rcnn_resnet50_fpn",
+    "openpose_2017_coco": "openpose_2017_vgg19",
     "retinanet_resnet50_fpn_coco": "retinanet_resnet50_fpn",
     "ssd300_vgg16_coco": "ssd300_vgg16",
 }
-"""Weights that others published, fetched when they are named → the model they are for."""
+"""Weights that others published → the model they are for: fetched when they are named, if their
+licence is a free one.
+"""
 
 
 def resolve(name: str) -> str:
@@ -132,6 +138,11 @@ def searches(name: str) -> bool:
 def takes_patches(name: str) -> bool:
     """Whether a model learns from patches of pictures and from pictures zoomed out."""
     return bool(getattr(get_type_hints(builder(name))["return"], "takes_patches", False))
+
+
+def learns_from_crops(name: str) -> bool:
+    """Whether a model learns from crops of the labelled objects, and never sees a whole picture."""
+    return bool(getattr(get_type_hints(builder(name))["return"], "learns_from_crops", False))
 
 
 def learns_poses(name: str) -> bool:

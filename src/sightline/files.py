@@ -133,6 +133,12 @@ def tidy(folder: Path, names: re.Pattern[str] = TEMPORARY) -> None:
                     path.unlink()
 
 
+def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key by which img2 comes before img10, and no two texts are equal."""
+    parts = re.split(r"([0-9]+)", text.casefold())
+    return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p], text
+
+
 def file_sum(path: str | Path | None) -> dict[str, str] | None:
     """A file's full path and SHA-256; None where it cannot be read, or for None."""
     if path is None:

@@ -157,6 +157,12 @@ def _own_regions(overlap: Float[Tensor, "R N"]) -> Int[Tensor, "N"]:
     return answer
 
 
+def chance(pixels: Float[Tensor, "*B 3 H W"], salt: int = 0) -> torch.Generator:
+    """Chance that images decide: the same ones give the same numbers, in any run or process."""
+    seen = pixels[..., ::16, ::16].detach().float().cpu().contiguous().numpy().tobytes()
+    return torch.Generator().manual_seed(zlib.crc32(seen, salt))
+
+
 @dataclass(frozen=True)
 class Sampler:
     """`count` regions of an image, up to a share of `positive` ones (Faster R-CNN, 3.1.3).
@@ -172,8 +178,7 @@ class Sampler:
         self, matched: Int[Tensor, "R"], pixels: Float[Tensor, "3 H W"], salt: int = 0
     ) -> Int[Tensor, "S"]:
         """Rows of the regions to learn from, ascending; `salt` tells one draw from another."""
-        seen = pixels[:, ::16, ::16].detach().float().cpu().contiguous().numpy().tobytes()
-        draw = torch.Generator().manual_seed(zlib.crc32(seen, salt))
+        draw = chance(pixels, salt)
 
         def some(rows: Tensor, count: int) -> Tensor:
             if len(rows) <= count:

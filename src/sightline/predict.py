@@ -11,15 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from sightline import catalogue, checkpoint, images, pipeline, tiles
+from sightline.detectors.top_down import TopDown
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.blocks import optimise
 from sightline.pipeline import Detector, Trace
-from sightline.preparation import Preparation
+from sightline.stored import published, restored, without_weights
 from sightline.tiles import Tiling
 from sightline.types import Detections
+from sightline.video.detecting import video
 
 Sources = list[Any] | tuple[Any, ...]
 """Several images, of any kinds."""
+
+PEOPLE = "retinanet"
+"""Who finds the people that a top-down model poses, where nobody is named."""
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16}
 
@@ -85,6 +90,8 @@ class Model:
         found = pipeline.detect(self.detector, moved, batch_size)
         return [self._finish(one) for one in found]
 
+    video = video
+
     def trace(self, source: Any) -> Trace:
         """All that passed between the stages for one image; `detections` has the usual answer."""
         pixels = images.read(source).to(self.device)
@@ -146,17 +153,20 @@ def load(
     device: str = "cpu",
     options: Mapping[str, str] = catalogue.NONE,
     weights: str | Path | None = None,
+    people: str | Path | None = None,
 ) -> Model:
     """A model by its name in the catalogue, or from a checkpoint (a file, or a run's folder), or
     from Darknet's NAME.cfg, with NAME.weights beside it or with the file `weights`.
 
     `score` is the threshold that detections must exceed, any number where scores are margins; None
     keeps the detector's own, which suits evaluation. A name of `catalogue.PUBLISHED` fetches those
-    weights, if the cache has none: nothing else here ever uses the network. The detector is made
+    weights, if the cache has none and no file `weights` is given: nothing else here ever uses the
+    network. The detector is made
     ready: batch norm folded, channels last, and bfloat16 where `dtype` says so (half the time of
     fp32 on CPUs that know it; boxes and scores differ slightly). `options` are switches of a model
     that needs no weights (`catalogue.WEIGHTLESS`); what a checkpoint was built with stands in it.
-    Raises UsageError, WeightsError.
+    `people` is the model before a top-down one, whose answers are posed (None: the embedded
+    retinanet; "none": the whole image is one object). Raises UsageError, WeightsError.
     """
     if dtype not in DTYPES:
         raise UsageError(f"dtype is fp32 or bf16, not {dtype!r}", code="usage.dtype")
@@ -167,43 +177,43 @@ def load(
             hint=f"models without weights are {', '.join(catalogue.WEIGHTLESS)}",
         )
     is_darknet = Path(name_or_path).suffix in catalogue.DARKNET
-    if weights is not None and not is_darknet:
+    if weights is not None and not is_darknet and str(name_or_path) not in catalogue.PUBLISHED:
         raise UsageError(
-            f"weights are a file of their own for Darknet's .cfg, not for {name_or_path}",
+            "weights are a file of their own for Darknet's .cfg and for published networks, not "
+            f"for {name_or_path}",
             code="usage.weights",
         )
     if is_darknet:
         from sightline.detectors import darknet_files
 
-        stored = darknet_files.stored(name_or_path, weights)
+        kept = darknet_files.stored(name_or_path, weights)
     elif str(name_or_path) in catalogue.PUBLISHED:
-        stored = _published(str(name_or_path))
+        kept = published(str(name_or_path), None if weights is None else Path(weights))
     elif str(name_or_path) in catalogue.WEIGHTLESS:
-        stored = _without_weights(str(name_or_path), options)
+        kept = without_weights(str(name_or_path), options)
     else:
-        stored = checkpoint.read(locate(name_or_path))
-    return assemble(stored, score=score, dtype=dtype, device=device)
+        kept = checkpoint.read(locate(name_or_path))
+    model = assemble(kept, score=score, dtype=dtype, device=device)
+    _follow(model, people, dtype)
+    return model
 
 
-def _published(name: str) -> checkpoint.Checkpoint:
-    """The published weights `name` in our names: fetched once, then from the cache."""
-    from sightline.nets import weights
-    from sightline.nets.categories import COCO
-
-    model = catalogue.PUBLISHED[name]
-    ids = list(weights.PUBLISHED[name].ids)
-    classes = [COCO[number] for number in ids]
-    detector = cast(nn.Module, catalogue.build(model, classes))
-    path = weights.load_named(detector, name)
-    manifest = {"model": model, "classes": classes, "category_ids": ids}
-    return checkpoint.Checkpoint(detector.state_dict(), manifest, path)
-
-
-def _without_weights(name: str, options: Mapping[str, str]) -> checkpoint.Checkpoint:
-    """What a checkpoint would say of a model that learns nothing."""
-    classes = list(catalogue.WEIGHTLESS[name])
-    manifest = {"model": name, "classes": classes, "options": dict(options)}
-    return checkpoint.Checkpoint({}, manifest, Path(name))
+def _follow(model: Model, people: str | Path | None, dtype: Literal["fp32", "bf16"]) -> None:
+    """Put the detector `people` before a top-down machine."""
+    if not isinstance(model.detector, TopDown):
+        if people is not None:
+            raise UsageError(
+                f"{model.name} finds its objects itself: a detector of people goes before top-down "
+                "poses",
+                code="usage.people",
+                hint="such as cpm",
+            )
+        return
+    if people != "none":
+        # a pose's score is the root of this detector's and another number below 1
+        least = None if model.score is None else model.score**2
+        first = load(people or PEOPLE, score=least, dtype=dtype, device=model.device)
+        model.detector.follow(first.detector)
 
 
 def assemble(
@@ -230,26 +240,6 @@ def assemble(
     return Model(detector, name, score, device, dict(stored.manifest))
 
 
-def restored(stored: checkpoint.Checkpoint) -> Detector:
-    """The detector of a checkpoint as it was trained: `assemble` makes it ready."""
-    name = str(stored.manifest.get("model", ""))
-    if name not in catalogue.MODELS:
-        raise WeightsError(
-            f"the checkpoint is of a model called {name!r}, which is not in the catalogue",
-            code="weights.architecture",
-            path=stored.path,
-            hint=f"known are {', '.join(sorted(catalogue.MODELS))}",
-        )
-    if not stored.classes:
-        raise WeightsError(
-            "the manifest names no classes", code="weights.class_count", path=stored.path
-        )
-    detector = catalogue.build(name, stored.classes, stored.skeleton, _options(stored))
-    checkpoint.load_into(cast(nn.Module, detector), stored)
-    _restore_preparation(detector, stored)
-    return detector
-
-
 def _check_score(detector: Detector, score: float | None) -> None:
     if score is None or (0 <= score < 1):
         return
@@ -257,34 +247,6 @@ def _check_score(detector: Detector, score: float | None) -> None:
     if not margins or not math.isfinite(score):
         what = "a margin is a finite number" if margins else "a score lies in 0 … 1"
         raise UsageError(f"{what}, not {score}", code="usage.score")
-
-
-def _options(stored: checkpoint.Checkpoint) -> dict[str, str]:
-    """The switches that a checkpoint's model was built with, where they were not the usual ones."""
-    found = stored.manifest.get("options") or {}
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        message = "the manifest's options are not names and choices"
-        raise WeightsError(message, code="weights.format", path=stored.path)
-    return dict(found)
-
-
-def _restore_preparation(detector: Detector, stored: checkpoint.Checkpoint) -> None:
-    """Give the detector the preparation that its checkpoint was trained with."""
-    recorded = stored.manifest.get("preparation")
-    current = getattr(detector, "preparation", None)
-    if not recorded or not isinstance(current, Preparation):
-        return
-    values: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in recorded.items()
-    }
-    try:
-        detector.preparation = replace(current, **values)  # type: ignore[attr-defined]
-    except TypeError as error:
-        raise WeightsError(
-            f"the manifest's preparation is not understood: {error}",
-            code="weights.format",
-            path=stored.path,
-        ) from error
 
 
 def _place(module: nn.Module, device: str) -> None:

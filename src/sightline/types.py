@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from sightline.bitmaps import Masks, polygons, run_lengths, to_text, window
@@ -42,30 +42,31 @@ class Frame:
     resized: Size
     offset: tuple[int, int] = (0, 0)
 
-    def _scale(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    def _scale(self, points: Tensor) -> tuple[Tensor, Tensor]:
         y, x = (r / o for r, o in zip(self.resized, self.original, strict=True))
-        top, left = self.offset
-        return boxes.new_tensor([x, y]), boxes.new_tensor([float(left), float(top)])
+        (top, left), repeat = self.offset, points.shape[-1] // 2
+        return points.new_tensor([x, y] * repeat), points.new_tensor([left, top] * repeat)
 
     def to_original(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Boxes (…, 4) or points (…, 2) from the prepared image to the original one."""
         scale, offset = self._scale(points)
-        repeat = points.shape[-1] // 2
-        return (points - offset.repeat(repeat)) / scale.repeat(repeat)
+        return (points - offset) / scale
 
     def to_prepared(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Boxes (…, 4) or points (…, 2) from the original image to the prepared one."""
         scale, offset = self._scale(points)
-        repeat = points.shape[-1] // 2
-        return points * scale.repeat(repeat) + offset.repeat(repeat)
+        return points * scale + offset
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images as the network sees them: normalised, resized, padded, all of one size."""
+    """Images as the network sees them: normalised, resized, padded, all of one size; `originals`
+    are their upright bytes, only for detectors that look at parts of them again.
+    """
 
     pixels: Float[Tensor, "B 3 H W"]
     frames: tuple[Frame, ...]
+    originals: tuple[UInt8[Tensor, "3 _ _"], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -77,7 +78,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        return replace(self, pixels=self.pixels.to(device))
+        looked = self.originals and tuple(image.to(device) for image in self.originals)
+        return replace(self, pixels=self.pixels.to(device), originals=looked)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ class Detections:
     `classes`; `category_ids`, where known, are the data set's own ids of the same classes.
     `masks` are (N, H, W) booleans, or make them when asked (`Masks`): ask for the form you need,
     `bitmaps()`, `run_lengths()` or `polygons()`. `keypoints` are (N, P, 3): x, y, score; `skeleton`
-    says what they mean, where that is known.
+    says what they mean, where that is known. `tracks` are ids of objects that are followed through
+    a video, from 1, and 0 for what has none yet (`sightline.tracking`).
     """
 
     boxes: Float[Tensor, "N 4"]
@@ -148,6 +151,7 @@ class Detections:
     masks: Bool[Tensor, "N H W"] | Masks | None = None
     keypoints: Float[Tensor, "N P 3"] | None = None
     skeleton: Skeleton | None = None
+    tracks: Int[Tensor, "N"] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -163,6 +167,7 @@ class Detections:
             region=self.region[index],
             masks=None if self.masks is None else self.masks[index],
             keypoints=None if self.keypoints is None else self.keypoints[index],
+            tracks=None if self.tracks is None else self.tracks[index],
         )
 
     def __iter__(self) -> Iterator[tuple[str, float, list[float]]]:
@@ -204,11 +209,8 @@ class Detections:
 
     def _masks(self) -> Masks | Tensor:
         if self.masks is None:
-            raise UsageError(
-                "these detections have no masks",
-                code="usage.no_masks",
-                hint="models that find masks have mask in their name, such as mask_rcnn",
-            )
+            hint = "models that find masks have mask in their name, such as mask_rcnn"
+            raise UsageError("these detections have no masks", code="usage.no_masks", hint=hint)
         return self.masks
 
     def to_dict(self) -> dict[str, Tensor]:
@@ -224,7 +226,7 @@ class Detections:
         return answer
 
     def to_json(self, masks: str | None = None) -> list[dict[str, Any]]:
-        """Plain data: label, score, box [x1, y1, x2, y2] of each detection, keypoints if any.
+        """Plain data: label, score, box [x1, y1, x2, y2] of each, keypoints and track_id if any.
 
         `masks="rle"` adds "mask" as `run_lengths` gives it, and `masks="polygons"` as `polygons`.
         UsageError for another form, and where there are no masks.
@@ -232,16 +234,13 @@ class Detections:
         rows: list[dict[str, Any]] = [
             {"label": name, "score": score, "box": box} for name, score, box in self
         ]
-        if self.keypoints is not None:
-            for row, points in zip(rows, self.keypoints.tolist(), strict=True):
-                row["keypoints"] = points
+        for key, column in (("keypoints", self.keypoints), ("track_id", self.tracks)):
+            for row, value in zip(rows, [] if column is None else column.tolist(), strict=False):
+                row[key] = value
         if masks is not None:
             if masks not in ("rle", "polygons"):
-                raise UsageError(
-                    f"masks cannot be told in JSON as {masks!r}",
-                    code="usage.masks",
-                    hint="known are rle, polygons",
-                )
+                message = f"masks cannot be told in JSON as {masks!r}"
+                raise UsageError(message, code="usage.masks", hint="known are rle, polygons")
             told: list[Any] = self.polygons() if masks == "polygons" else self.run_lengths()
             for row, mask in zip(rows, told, strict=True):
                 row["mask"] = mask
@@ -252,11 +251,8 @@ class Detections:
         try:
             import supervision
         except ImportError as error:
-            raise UsageError(
-                "the package supervision is not installed",
-                code="usage.extra_missing",
-                hint="pip install supervision",
-            ) from error
+            message, hint = "the package supervision is not installed", "pip install supervision"
+            raise UsageError(message, code="usage.extra_missing", hint=hint) from error
         import numpy
 
         return supervision.Detections(
@@ -264,6 +260,7 @@ class Detections:
             confidence=self.scores.numpy(),
             class_id=self.labels.numpy(),
             mask=None if self.masks is None else self.masks.numpy(),
+            tracker_id=None if self.tracks is None else self.tracks.numpy(),
             data={"class_name": numpy.array(self.names)},
         )
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image as Pillow
 
 from sightline.batch.mask_forms import FORMS
-from sightline.batch.outputs import KINDS, Outputs, cell, error_row, line, row, stems
+from sightline.batch.outputs import KINDS, Outputs, error_row, stems
+from sightline.batch.rows import cell, line, row
 from sightline.errors import ImageError, UsageError
 from sightline.types import Detections
 
@@ -180,3 +181,18 @@ def test_lines_are_strict_ascii() -> None:
         line({"x": float("nan")})
     assert cell("=1+1") == "'=1+1"
     assert cell("cat") == "cat"
+
+
+def test_people_as_openpose_has_them(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    points = torch.zeros(2, 3, 3)
+    points[1] = torch.tensor([[1.5, 2, 0.9], [0, 0, 0], [30.25, 4, 0.5]])
+    with Outputs(tmp_path, ["openpose"], ["a/1.jpg", "b.jpg"]) as outputs:
+        outputs.add("a/1.jpg", IMAGE, replace(found(), keypoints=points))
+        outputs.add("b.jpg", IMAGE, replace(found(0), keypoints=points[:0]))
+    people = json.loads((tmp_path / "openpose/a/1_keypoints.json").read_text())
+    assert people["version"] == 1.3
+    assert people["people"][1]["pose_keypoints_2d"] == [1.5, 2, 0.9, 0, 0, 0, 30.25, 4, 0.5]
+    assert people["people"][1]["person_id"] == [-1]
+    assert json.loads((tmp_path / "openpose/b_keypoints.json").read_text())["people"] == []

@@ -119,3 +119,21 @@ def test_natural_order_is_total() -> None:
     assert sorted(names, key=natural)[0] == "9"
     assert sorted(["a10", "a9", "10", "9"], key=natural) == ["9", "10", "a9", "a10"]
     assert printable("é猫 x") == "é猫 x"
+
+
+def test_videos_among_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "clip.mp4", "x.jpg", "shots/2.png", "shots/10.png", "shots/c.mkv")
+    monkeypatch.chdir(tmp_path)
+    given = ["clip.mp4", "x.jpg", "shots", "rtsp://cam/1", "/dev/video0", "*.mp4"]
+    found = [(s.key, s.video, s.place) for s in expand(given)]
+    assert found == [
+        ("clip.mp4", True, "clip.mp4"),
+        ("x.jpg", False, "x.jpg"),
+        ("shots/2.png", False, ""),
+        ("shots/10.png", False, ""),
+        ("rtsp://cam/1", True, "rtsp://cam/1"),
+        ("/dev/video0", True, "/dev/video0"),
+        ("clip (2).mp4", True, "clip.mp4"),
+    ]
+    series = [(s.key, s.video) for s in expand(["shots/", "shots/*.png", "x.jpg"], series=True)]
+    assert series == [("shots", True), ("shots/*.png", True), ("x.jpg", False)]

@@ -14,6 +14,7 @@ from skimage import data
 
 from sightline import catalogue, pipeline
 from sightline.data.records import Objects
+from sightline.detectors.bottom_up import BottomUp
 from sightline.errors import UsageError
 from sightline.explain import Stage, lost
 from sightline.pipeline import Detector, Trace
@@ -82,7 +83,7 @@ def test_the_answers(detector: Detector, trace: Trace) -> None:
 def test_scores_and_boxes_are_those_of_their_regions(detector: Detector, trace: Trace) -> None:
     found, scored = trace.detections[1], trace.scored
     frame = trace.batch.frames[1]
-    if getattr(detector, "learns_poses", False):  # a person is many parts: the strongest leads back
+    if isinstance(detector, BottomUp):  # a person is many parts: the strongest leads back
         assert found.keypoints is not None
         values = found.keypoints[..., 2].amax(1)
         torch.testing.assert_close(values, scored.scores[found.region, 0].clamp(0, 1))
@@ -150,11 +151,15 @@ def test_images_of_strange_sizes(detector: Detector, size: tuple[int, int]) -> N
 
 
 def targets(*boxes: list[float], crowd: bool = False) -> Targets:
-    count = len(boxes)
+    """Objects with 17 points, from corner to corner of their boxes."""
+    count, corners = len(boxes), torch.tensor(boxes, dtype=torch.float32).view(-1, 2, 2)
+    along = torch.linspace(0, 1, 17)[:, None]
+    points = corners[:, :1] + along * (corners[:, 1:] - corners[:, :1])
     return Targets(
-        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+        corners.flatten(1),
         torch.arange(count) % len(CLASSES),
         torch.full((count,), crowd),
+        keypoints=torch.cat([points, torch.full((count, 17, 1), 2.0)], dim=2),
     )
 
 

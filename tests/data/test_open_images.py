@@ -309,14 +309,14 @@ def test_real_raccoons_and_coco_there_and_back(shared: Path, tmp_path: Path, to:
 def test_the_first_byte_that_is_no_text(tmp_path: Path) -> None:
     """However far it is into the file, and where a character is cut off at its end."""
     file = tmp_path / "train-annotations-bbox.csv"
-    for begin in (0, LINE - 2, 3 * LINE + 5):
-        for bad in (b"\xff", "ä".encode()[:1]):
-            text = HEAD.encode() + b"x,\n" * (begin // 3)
-            file.write_bytes(b"\xef\xbb\xbf" + text + bad)
-            with pytest.raises(AnnotationError) as caught:
-                list(table(file))
-            assert (caught.value.code, caught.value.path) == ("file.encoding", str(file))
-            assert caught.value.pointer == f"byte {3 + len(text)}"
+    cut = "ä".encode()[:1]
+    for begin, bad in ((0, b"\xff"), (0, cut), (LINE - 2, cut), (LINE + 5, b"\xff")):
+        text = HEAD.encode() + b"x,\n" * (begin // 3)
+        file.write_bytes(b"\xef\xbb\xbf" + text + bad)
+        with pytest.raises(AnnotationError) as caught:
+            list(table(file))
+        assert (caught.value.code, caught.value.path) == ("file.encoding", str(file))
+        assert caught.value.pointer == f"byte {3 + len(text)}"
 
 
 def test_a_large_table_is_never_in_memory(tmp_path: Path) -> None:

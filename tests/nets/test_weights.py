@@ -6,12 +6,14 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sightline import catalogue
 from sightline.detectors.faster_rcnn import faster_rcnn_resnet50_fpn
 from sightline.detectors.retinanet import retinanet_resnet50_fpn
 from sightline.detectors.ssd import ssd300_vgg16
@@ -25,6 +27,7 @@ from sightline.nets.reading import read_state
 from sightline.nets.resnet import ResNet, resnet18
 from sightline.nets.squeezenet import SqueezeNet
 from sightline.nets.vgg import VGG16, VGG16Layers
+from sightline.predict import load
 
 
 def random_state(module: nn.Module) -> dict[str, Tensor]:
@@ -320,4 +323,21 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
 def test_published_names_carry_their_sums() -> None:
     for entry in weights.PUBLISHED.values():
         assert entry.layout in layouts.LAYOUTS
-        assert len(entry.file.rpartition("-")[2]) == len("01234567.pth")
+        if entry.fetched:
+            assert len(entry.file.rpartition("-")[2]) == len("01234567.pth")
+
+
+def test_weights_that_are_not_fetched_are_given(tmp_path: Path) -> None:
+    """OpenPose's: without their file a word on the licence, and no look at the network."""
+    with pytest.raises(WeightsError, match="licence") as caught:
+        load("openpose_2017_coco")
+    assert caught.value.code == "weights.not_found"
+    assert "body_pose_model.pth" in str(caught.value.hint)
+    source: Any = catalogue.build("openpose_2017_vgg19", ["person"])
+    ours = source.state_dict()
+    file = tmp_path / "mine.pth"
+    torch.save(layouts.layout("openpose_2017").to_published(ours), file)
+    model: Any = load("openpose_2017_coco", weights=file)
+    assert model.name == "openpose_2017_vgg19" and model.classes == ("person",)
+    given, last = model.detector.state_dict(), "stages.maps.5.12.weight"
+    assert torch.equal(given[last], ours[last])

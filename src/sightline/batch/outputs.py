@@ -1,10 +1,9 @@
-"""Results as files: COCO, YOLO, CSV, JSON lines and pictures, complete or not there at all."""
+"""Results as files: COCO, YOLO, CSV, JSON lines, OpenPose, pictures; whole or not there at all."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TextIO
 
@@ -13,52 +12,21 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sightline import boxes as bx
-from sightline.batch.mask_forms import MaskPictures, check_form, one_outline_each, picture
+from sightline.batch.mask_forms import MaskPictures, check_form, one_outline_each
+from sightline.batch.rows import COCO_FILES, CocoResults, cell, line, openpose, plain, row
 from sightline.errors import SightlineError, UsageError
-from sightline.files import atomic_write, make_folder, refuse, write_json, write_text
+from sightline.files import atomic_write, make_folder, refuse, write_text
 from sightline.types import Detections
 
 Image = UInt8[Tensor, "3 H W"]
 
-KINDS = ("pictures", "coco", "yolo", "csv", "jsonl")
+KINDS = ("pictures", "coco", "yolo", "csv", "jsonl", "openpose")
 """What `Outputs` can write."""
-
-
-def row(key: str, found: Detections, form: str = "rle", stem: str = "") -> dict[str, Any]:
-    """One image's answer as plain data: file, width, height, detections.
-
-    Scores have five decimals and boxes two: finer differences say nothing. Masks are of a `form`
-    of `mask_forms.FORMS`; pictures are named by the image's `stem`.
-    """
-    answer = _plain(key, found, None if found.masks is None or form == "bitmaps" else form)
-    if form == "bitmaps" and found.masks is not None:
-        for number, one in enumerate(answer["detections"], start=1):
-            one["mask"] = picture(stem, number)
-    return answer
-
-
-def _plain(key: str, found: Detections, masks: str | None = None) -> dict[str, Any]:
-    height, width = found.size
-    detections = [
-        {**one, "score": round(one["score"], 5), "box": [round(v, 2) for v in one["box"]]}
-        for one in found.to_json(masks)
-    ]
-    return {"file": key, "width": width, "height": height, "detections": detections}
 
 
 def error_row(key: str, error: SightlineError) -> dict[str, Any]:
     """What stands in the place of an image that could not be read."""
     return {"file": key, "error": error.to_dict()}
-
-
-def line(value: dict[str, Any]) -> str:
-    """One line of strict JSON in plain ASCII, whatever the names of files are."""
-    return json.dumps(value, allow_nan=False)
-
-
-def cell(text: str) -> str:
-    """Text that a spreadsheet will not take for a formula: a quote before = + - @ tab, return."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def stems(keys: Sequence[str]) -> dict[str, str]:
@@ -81,7 +49,7 @@ def stems(keys: Sequence[str]) -> dict[str, str]:
     return plain
 
 
-def _open(stack: ExitStack, path: Path) -> TextIO:
+def text_file(stack: ExitStack, path: Path) -> TextIO:
     """A text file that gets its name when `stack` is left."""
     temporary = stack.enter_context(atomic_write(path))
     return stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
@@ -130,12 +98,15 @@ class Outputs:
                 elif kind == "yolo":
                     self._writers.append(_Yolo(folder, names))
                 elif kind == "coco":
-                    file = _open(stack, folder / "coco_results.json")
-                    self._writers.append(_Coco(file, folder / "coco_images.json", numbers, masks))
+                    paths = (folder / f"coco_{part}.json" for part in COCO_FILES)
+                    results, companion = (text_file(stack, path) for path in paths)
+                    self._writers.append(_Coco(CocoResults(results, companion, masks), numbers))
+                elif kind == "openpose":
+                    self._writers.append(_OpenPose(folder / "openpose", names))
                 elif kind == "csv":
-                    self._writers.append(_Csv(_open(stack, folder / "detections.csv")))
+                    self._writers.append(_Csv(text_file(stack, folder / "detections.csv")))
                 else:
-                    file = _open(stack, folder / "detections.jsonl")
+                    file = text_file(stack, folder / "detections.jsonl")
                     self._writers.append(_JsonLines(file, names, masks))
             self._stack = stack.pop_all()
 
@@ -210,42 +181,29 @@ class _Yolo:
 class _Coco:
     """A list of results, and beside it the images and categories that its ids stand for."""
 
-    file: TextIO
-    companion: Path
+    results: CocoResults
     numbers: Mapping[str, int]
-    form: str
-    images: list[dict[str, Any]] = field(default_factory=list)
-    categories: dict[int, str] = field(default_factory=dict)
-    _rows: int = 0
 
     def add(self, key: str, image: Image, found: Detections) -> None:
-        number, (height, width) = self.numbers[key], found.size
-        self.images.append({"id": number, "file_name": key, "width": width, "height": height})
-        ids = found.category_ids or tuple(range(1, len(found.classes) + 1))
-        self.categories = dict(zip(ids, found.classes, strict=True))
-        # COCO knows run lengths and polygons; the pictures of masks are elsewhere
-        form = "polygons" if self.form == "polygons" else "rle"
-        answers = row(key, found, form)["detections"]
-        for i, (label, box) in enumerate(
-            zip(found.labels.tolist(), bx.to_xywh(found.boxes).tolist(), strict=True)
-        ):
-            result: dict[str, Any] = {
-                "image_id": number,
-                "category_id": ids[label],
-                "bbox": [round(v, 2) for v in box],
-                "score": answers[i]["score"],
-            }
-            if found.masks is not None:
-                result["segmentation"] = answers[i]["mask"]
-            if found.keypoints is not None:
-                result["keypoints"] = [round(v, 2) for v in found.keypoints[i].flatten().tolist()]
-            self.file.write(("[\n" if self._rows == 0 else ",\n") + line(result))
-            self._rows += 1
+        self.results.add(self.numbers[key], key, found)
 
     def close(self) -> None:
-        self.file.write("\n]\n" if self._rows else "[]\n")
-        categories = [{"id": i, "name": name} for i, name in self.categories.items()]
-        write_json(self.companion, {"images": self.images, "categories": categories})
+        self.results.close()
+
+
+@dataclass
+class _OpenPose:
+    """openpose/NAME_keypoints.json, as OpenPose names them."""
+
+    folder: Path
+    names: Mapping[str, str]
+
+    def add(self, key: str, image: Image, found: Detections) -> None:
+        text = line(openpose(found)) + "\n"
+        write_text(self.folder / f"{self.names[key]}_keypoints.json", text)
+
+    def close(self) -> None:
+        """Every file is complete already."""
 
 
 @dataclass
@@ -257,7 +215,7 @@ class _Csv:
         self._table.writerow(["file", "label", "score", "x1", "y1", "x2", "y2", "width", "height"])
 
     def add(self, key: str, image: Image, found: Detections) -> None:
-        answer = _plain(key, found)
+        answer = plain(key, found)
         for one in answer["detections"]:
             size = (answer["width"], answer["height"])
             text = (cell(key), cell(one["label"]))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightline.errors import ImageError, ResourceError, SightlineError
+from sightline.files import natural
+from sightline.video.formats import is_live, is_video
 
 KINDS = "jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff avif heic heif jxl"
 SUFFIXES = frozenset(f".{kind}" for kind in KINDS.split())
@@ -26,32 +28,33 @@ class Source:
 
     `key` is its name in every result: the path below the folder that was given ("b/1.jpg"), or
     the path as given. Keys of one run differ, also where case is ignored. `data` are the bytes of
-    an image from standard input.
+    an image from standard input. `video` says that it is no image but a video: a file, an animated
+    image, a series of images, a camera or an address; `place` then is what to open.
     """
 
     key: str
     path: Path | None = None
     data: bytes | None = None
     error: SightlineError | None = None
+    video: bool = False
+    place: str = ""
 
 
-def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key by which img2 comes before img10, and no two texts are equal."""
-    parts = re.split(r"([0-9]+)", text.casefold())
-    return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in parts if p], text
-
-
-def expand(given: Sequence[str | Path], limit: int = MAX_FILES) -> list[Source]:
+def expand(
+    given: Sequence[str | Path], limit: int = MAX_FILES, *, series: bool = False
+) -> list[Source]:
     """Every image that `given` means, in the order given and in natural order within each.
 
     A folder means the images below it, hidden ones left out, every folder entered once, so that
     circular links end. A pattern (*, ?, [], **) means what it matches. "-" means standard input.
     What cannot be found becomes a `Source` with its error, so that the others are still read.
+    Files that are named, or that a pattern matches, may be videos; in folders only images count,
+    and of those that move the first frame. With `series` each folder and pattern is one video.
     Raises ResourceError if there are more than `limit` images.
     """
     sources: list[Source] = []
     for item in given:
-        for source in _one(os.fspath(item), alone=len(given) == 1):
+        for source in _one(os.fspath(item), len(given) == 1, series):
             sources.append(source)
             if len(sources) > limit:
                 raise ResourceError(
@@ -69,9 +72,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
 
 
-def _one(item: str, alone: bool) -> Iterator[Source]:
+def _one(item: str, alone: bool, series: bool) -> Iterator[Source]:
+    pattern = not os.path.lexists(item) and any(mark in item for mark in "*?[%")
     if item == "-":
         yield _standard_input()
+    elif is_live(item):
+        yield Source(printable(item), video=True, place=item)
+    elif series and (Path(item).is_dir() or pattern):
+        yield Source(printable(item.rstrip("/") or item), video=True, place=item)
     elif Path(item).is_dir():
         yield from _folder(Path(item), item if not alone else None)
     elif not os.path.lexists(item) and any(mark in item for mark in "*?["):
@@ -87,7 +95,7 @@ def _file(path: Path, key: str) -> Source:
         )
     if not os.path.lexists(path):
         return _missing(key, "no such file", "check the path")
-    return Source(printable(key), path)
+    return Source(printable(key), path, video=is_video(path), place=str(path))
 
 
 def _missing(key: str, message: str, hint: str) -> Source:
@@ -103,7 +111,7 @@ def _pattern(item: str) -> Iterator[Source]:
     recursive = "**" in item  # then the files of sub-folders are among the matches already
     for match in matches:
         if not Path(match).is_dir():
-            yield Source(printable(match), Path(match))
+            yield _file(Path(match), match)
         elif not recursive:
             yield from _folder(Path(match), match)
 

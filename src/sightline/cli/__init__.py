@@ -21,6 +21,7 @@ from sightline import processes
 from sightline.cli import (
     anchors,
     check,
+    compare,
     convert,
     darknet,
     demo,
@@ -72,6 +73,7 @@ app.command(cls=proposals.EvaluateCommand, short_help="Measure a model on labell
     evaluate.evaluate
 )
 app.command(short_help="Teach a model your own classes.")(train.train)
+app.command(short_help="Compare every generation on your images.")(compare.compare)
 app.command(short_help="Write a data set in another format.")(convert.convert)
 app.command(short_help="Divide a data set into train, val, test.")(split.split)
 app.command(short_help="Find what is wrong with labelled images.")(check.check)

@@ -12,6 +12,7 @@ from sightline.cli.labelled import ANNOTATIONS, SOURCE, From
 
 if TYPE_CHECKING:
     from sightline.data.doctor import Diagnosis
+    from sightline.pipeline import Detector
 
 FAULTY = 4
 PLACES = 3
@@ -27,12 +28,20 @@ def check(
     no_duplicates: Annotated[
         bool, typer.Option("--no-duplicates", help="Do not compare the images with each other.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Tell what this model cannot reach, too: a name, or a checkpoint."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=1, help="Images of a split in which proposals are looked for.")
+    ] = 50,
     out: Annotated[Path | None, typer.Option(help="Folder for the report and pictures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Find everything that is wrong with labelled images; nothing of yours is changed.
 
-    Ends with 4 if anything cannot be used, with 0 otherwise, warnings or not.
+    With --model also what its anchors, cells or proposals do not meet, and what is too small for
+    it. Ends with 4 if anything cannot be used, with 0 otherwise, warnings or not.
     """
     from sightline.data.doctor import check as diagnose
     from sightline.progress import bar
@@ -47,6 +56,8 @@ def check(
             lambda n, of: shown.to(n / of),
             source_format,
         )
+    if model is not None:
+        found = _with_model(found, model, sample)
     if out is not None:
         _write(out, found)
     if as_json:
@@ -57,6 +68,36 @@ def check(
             print(f"report and pictures: {out}")
     if not found.sound:
         raise typer.Exit(FAULTY)
+
+
+def _with_model(found: Diagnosis, model: str, sample: int) -> Diagnosis:
+    """The same with what the model cannot reach, before the notes."""
+    from dataclasses import replace
+
+    from sightline.data.doctor import SEVERITIES
+    from sightline.evaluate.blind_spots import blind_spots
+    from sightline.progress import bar
+
+    detector, trained = _detector(model)
+    with bar(1.0, "look for what cannot be reached") as shown:
+        more = blind_spots(
+            detector, found.parts, trained, sample, lambda n, of: shown.to(n / max(1, of))
+        )
+    whole = sorted((*found.findings, *more), key=lambda fault: SEVERITIES.index(fault.severity))
+    return replace(found, findings=tuple(whole))
+
+
+def _detector(model: str) -> tuple[Detector, bool]:
+    """The model, and whether it has learnt anything: the geometry of one that has not is told."""
+    from sightline import catalogue, predict
+
+    named = model in catalogue.MODELS or model in catalogue.ALIASES
+    if named and catalogue.resolve(model) not in catalogue.WEIGHTLESS:
+        name = catalogue.resolve(model)
+        if predict.embedded(name) is None:
+            detector = catalogue.build(name, ("object",))
+            return detector.eval(), False  # type: ignore[attr-defined]
+    return predict.load(model, score=None).detector, True
 
 
 def _print(found: Diagnosis) -> None:

@@ -25,7 +25,8 @@ def darknet(
     from sightline.detectors import darknet_files
     from sightline.detectors.yolo_v2 import YoloV2
     from sightline.errors import UsageError
-    from sightline.predict import locate, restored
+    from sightline.predict import locate
+    from sightline.stored import restored
 
     source = None
     if Path(model).suffix in catalogue.DARKNET:

@@ -1,15 +1,17 @@
-"""`sightline detect`: find things in images."""
+"""`sightline detect`: find things in images and videos."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from sightline.cli.telling import Tally, count, shown, table
 
 if TYPE_CHECKING:
     from sightline.batch.outputs import Outputs
@@ -18,14 +20,32 @@ if TYPE_CHECKING:
     from sightline.predict import Model
     from sightline.types import Detections
 
-SOURCES = "Images, folders, patterns such as 'photos/*.jpg', or - for an image on standard input."
+SOURCES = (
+    "Images, folders, patterns such as 'photos/*.jpg', or - for an image on standard input; "
+    "videos, animated images, cameras (/dev/video0), streams (rtsp://, rtsps://, tcp://)."
+)
 MODEL = (
     "A name of `sightline models`, or a checkpoint: NAME.safetensors, or a run's folder; "
     "or Darknet's NAME.cfg, with NAME.weights and perhaps NAME.names beside it."
 )
-WEIGHTS = "Darknet's .weights file, where it does not lie beside the .cfg."
+PEOPLE = (
+    "Before a top-down pose such as cpm: the model that finds the people; none for the whole image "
+    "as one.  [default: retinanet]"
+)
+WEIGHTS = (
+    "Darknet's .weights file, where it does not lie beside the .cfg; or your own copy of published "
+    "weights."
+)
 OUT = "Folder for the results.  [default: sightline-out, or none with --json]"
-SAVE = "What to write there, with commas: pictures, coco, yolo, csv, jsonl.  [default: pictures]"
+SAVE = (
+    "What to write there, with commas: pictures (of a video: a video), coco, yolo, csv, jsonl, "
+    "openpose.  [default: pictures]"
+)
+TRACK = "Videos: follow objects, and give each an id."
+EVERY = "Videos: look at every so many frames."
+START, END = "Videos: begin at this second.", "Videos: end at this second."
+LIVE = "Cameras and streams: latest drops frames that nobody has time for, block lets them wait."
+FPS = "Take each folder and pattern as one video, of so many images a second."
 
 MASKS = (
     "How masks come out of a model that finds them. rle: COCO's run lengths, polygons: outlines, "
@@ -48,6 +68,7 @@ class Options:
 def detect(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCES)],
     model: Annotated[str, typer.Option(help=MODEL)] = "retinanet",
+    people: Annotated[str | None, typer.Option(help=PEOPLE, show_default=False)] = None,
     weights: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
     save: Annotated[str | None, typer.Option(help=SAVE, show_default=False)] = None,
@@ -69,32 +90,48 @@ def detect(
         int, typer.Option(min=1, help="Refuse larger images, before decoding them.")
     ] = 50_000_000,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON an image, and nothing else.")
+        bool, typer.Option("--json", help="Print a line of JSON an image or frame, and no more.")
     ] = False,
+    track: Annotated[bool, typer.Option(help=TRACK)] = True,
+    every: Annotated[int, typer.Option(min=1, help=EVERY)] = 1,
+    start: Annotated[float, typer.Option(min=0, help=START)] = 0.0,
+    end: Annotated[float | None, typer.Option(min=0, help=END, show_default=False)] = None,
+    live: Annotated[str, typer.Option(help=LIVE)] = "latest",
+    fps: Annotated[float | None, typer.Option(help=FPS, show_default=False)] = None,
 ) -> None:
-    """Find things in images: prints a table and draws pictures.
+    """Find things in images and videos: prints tables, draws pictures and annotated videos.
 
     A file that cannot be read never stops the others: the exit status is then 3, or 4 if none
-    could be read.
+    could be read. Of a video that was interrupted the same command looks at the rest.
     """
     from sightline.batch.sources import expand
+    from sightline.cli.detect_needs import need_keypoints, need_masks, need_place
+    from sightline.cli.detect_video import Wishes, over_videos
 
     kinds = [kind.strip() for kind in save.split(",")] if save else ["pictures"]
     folder = out if out or (as_json and not save) else Path("sightline-out")
     options = Options(tile, limit, max_pixels, as_json, masks or "rle")
+    wishes = Wishes(track, every, start, end, live, fps)
     if masks is not None:
-        _need_place(options, folder, kinds)
-    ready = prepare(model, score, bf16, threads, weights)
+        need_place(options.masks, as_json, folder, kinds)
+    ready = prepare(model, score, bf16, threads, weights, people)
     if masks is not None:
-        _need_masks(ready)
-    images = expand(sources)
+        need_masks(ready)
+    if folder is not None and "openpose" in kinds:
+        need_keypoints(ready)
+    given = expand(sources, series=fps is not None)
+    images = [source for source in given if not source.video]
+    tally = Tally()
     with ExitStack() as stack:
         outputs = None
-        if folder is not None:
+        if folder is not None and (images or len(given) == 0):
             outputs = stack.enter_context(_outputs(folder, kinds, images, options.masks))
-        tally = run(ready, images, outputs, options)
-    if not as_json:
+        if images:
+            tally = run(ready, images, outputs, options)
+    if images and not as_json:
         tally.close(folder)
+    videos = [source for source in given if source.video]
+    tally += over_videos(ready, videos, (folder, kinds), options, wishes)
     if tally.failed:
         raise typer.Exit(3 if tally.done else 4)
 
@@ -105,6 +142,7 @@ def prepare(
     bf16: bool,
     threads: int | None,
     weights: Path | None = None,
+    people: str | None = None,
 ) -> Model:
     """The model, ready; `threads` holds for the whole process."""
     import torch
@@ -115,77 +153,14 @@ def prepare(
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    return load(model, score=score, dtype="bf16" if bf16 else "fp32", weights=weights)
-
-
-def _need_place(options: Options, folder: Path | None, kinds: Sequence[str]) -> None:
-    """UsageError where a form of masks was asked for, and nothing that is written has masks."""
-    from sightline.batch.mask_forms import check_form
-    from sightline.errors import UsageError
-
-    if check_form(options.masks) == "bitmaps":
-        if folder is None:
-            raise UsageError(
-                "--masks bitmaps writes files, and there is no folder for them",
-                code="usage.masks",
-                hint="name one: --out DIR",
-            )
-        return
-    holding = {"coco", "jsonl"} | ({"yolo"} if options.masks == "polygons" else set())
-    if not options.as_json and not holding & set(kinds):
-        raise UsageError(
-            f"nothing that is written holds masks as {options.masks}",
-            code="usage.masks",
-            hint="add --json, or --save coco or --save jsonl",
-        )
-
-
-def _need_masks(model: Model) -> None:
-    """UsageError for a model that finds no masks: it is asked, about a small black image."""
-    import torch
-
-    from sightline.errors import UsageError
-
-    (found,) = model.find([torch.zeros(3, 64, 96, dtype=torch.uint8)])
-    if found.masks is None:
-        raise UsageError(
-            f"--masks was given, and {model.name} finds boxes without masks",
-            code="usage.masks",
-            hint="leave --masks out, or choose a model with mask in its name: sightline models",
-        )
+    dtype: Literal["fp32", "bf16"] = "bf16" if bf16 else "fp32"
+    return load(model, score=score, dtype=dtype, weights=weights, people=people)
 
 
 def _outputs(folder: Path, kinds: Sequence[str], images: Sequence[Source], masks: str) -> Outputs:
     from sightline.batch.outputs import Outputs
 
     return Outputs(folder, kinds, [source.key for source in images], masks)
-
-
-@dataclass
-class Tally:
-    """What became of the images of a run."""
-
-    done: int = 0
-    failed: int = 0
-    objects: int = 0
-    seconds: list[float] = field(default_factory=list)
-
-    def close(self, folder: Path | None) -> None:
-        """The last line for people."""
-        pace = ""
-        if self.seconds:
-            middle = sorted(self.seconds)[len(self.seconds) // 2]
-            pace = f", {1000 * middle:.0f} ms an image"
-        failed = f", {self.failed} failed" if self.failed else ""
-        place = f"; see {folder}" if folder is not None and self.done else ""
-        print(
-            f"{count(self.objects, 'object')} in {count(self.done, 'image')}{failed}{pace}{place}"
-        )
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 image", "2 images"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def run(model: Model, images: Sequence[Source], outputs: Outputs | None, options: Options) -> Tally:
@@ -230,7 +205,7 @@ def _look(model: Model, source: Source, options: Options) -> tuple[Any, Detectio
 
 
 def _tell(source: Source, found: Detections, options: Options, stem: str) -> None:
-    from sightline.batch.outputs import line, row
+    from sightline.batch.rows import line, row
 
     if options.as_json:
         print(line(row(source.key, found, options.masks, stem)), flush=True)
@@ -241,23 +216,9 @@ def _tell(source: Source, found: Detections, options: Options, stem: str) -> Non
         print(shown(text))
 
 
-def table(found: Detections) -> Iterator[str]:
-    """A line a detection: name, score, corners."""
-    wide = max((len(name) for name in found.names), default=0)
-    for name, score, box in found:
-        corners = " ".join(f"{value:7.1f}" for value in box)
-        yield f"  {name:<{wide}}  {score:.2f}  {corners}"
-
-
-def shown(text: str) -> str:
-    """`text` as standard output can show it, control characters escaped."""
-    encoding = sys.stdout.encoding or "ascii"
-    clean = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return clean.encode(encoding, "backslashreplace").decode(encoding)
-
-
 def _tell_error(source: Source, error: SightlineError, options: Options) -> None:
-    from sightline.batch.outputs import error_row, line
+    from sightline.batch.outputs import error_row
+    from sightline.batch.rows import line
 
     error.path = error.path or source.key
     print(shown(f"error: {error}"), file=sys.stderr)

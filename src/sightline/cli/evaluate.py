@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sightline.data.records import Dataset
     from sightline.types import Detections
 
+PEOPLE = (
+    "Before a top-down pose such as cpm: the model that finds the people; truth for the labelled "
+    "boxes, none for the whole image as one.  [default: retinanet]"
+)
 DETECTIONS = "Evaluate this COCO result file instead of a model."
 
 
@@ -30,6 +34,7 @@ def evaluate(
     model: Annotated[
         str, typer.Option(help="A name of `sightline models`, or a checkpoint.")
     ] = "retinanet",
+    people: Annotated[str | None, typer.Option(help=PEOPLE, show_default=False)] = None,
     detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
     margins: Annotated[
         bool, typer.Option("--margins", help="Scores of --detections may be any numbers.")
@@ -68,7 +73,7 @@ def evaluate(
         checked = mode(on_bad, "--on-bad")
         results = from_results(detections, dataset, checked, margins)
     else:
-        results = _predict(dataset, model, bf16, threads)
+        results = _predict(dataset, (model, people), bf16, threads)
     if not processes.is_first():
         return
     from sightline.evaluate import evaluate as judge
@@ -126,15 +131,25 @@ def _completed(dataset: Dataset, more: list[Path], on_bad: str) -> Dataset:
     return answer
 
 
-def _predict(dataset: Dataset, model: str, bf16: bool, threads: int | None) -> list[Detections]:
-    """All answers of the model above its own threshold, with a bar."""
+def _predict(
+    dataset: Dataset, named: tuple[str, str | None], bf16: bool, threads: int | None
+) -> list[Detections]:
+    """All answers of the model above its own threshold, with a bar; `named` are the model and who
+    finds the people for it.
+    """
     from sightline.cli.detect import prepare
     from sightline.evaluate.sharded import predict_shared
     from sightline.progress import bar
 
-    ready = prepare(model, None, bf16, threads)
+    model, people = named
+    labelled = people == "truth"
+    ready = prepare(model, None, bf16, threads, people="none" if labelled else people)
     with processes.together(), bar(len(dataset), "images") as shown:
-        return predict_shared(ready.detector, dataset, progress=lambda done, _: shown.to(done))
+        return predict_shared(
+            *(ready.detector, dataset),
+            progress=lambda done, _: shown.to(done),
+            labelled=labelled,
+        )
 
 
 def _write(out: Path, dataset: Dataset, results: list[Detections], figures: dict[str, Any]) -> None:

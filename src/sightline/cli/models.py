@@ -36,13 +36,16 @@ def _names() -> list[str]:
 
 def _state(name: str) -> dict[str, Any]:
     from sightline import catalogue
+    from sightline.nets import weights
     from sightline.predict import embedded
 
     aliases = [alias for alias, full in catalogue.ALIASES.items() if full == name]
     path = embedded(name)
     state = "train it on your own images: sightline train"
     if name in catalogue.PUBLISHED:
+        fetched = weights.PUBLISHED[name].fetched
         state = "published weights, fetched when you name them"
+        state = state if fetched else "published weights: give their file (--weights)"
     elif name in catalogue.WEIGHTLESS:
         state = "ready: it needs no weights"
     elif path is not None:

@@ -17,10 +17,12 @@ Key of shapes: B images, P parts, L limbs, h w cells, R regions = peaks, C candi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
@@ -35,6 +37,7 @@ Association = Literal["pafs", "midpoints"]
 """How two parts are known to belong together: by a field along the limb, or a map of its middle."""
 
 Matching = Literal["greedy", "optimal"]
+"""Best candidate first, or those that are best together."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,18 @@ class Decoding:
     Candidate parts are peaks higher than `peak`. Two of them are a candidate limb by `line`, or by
     a midpoint's value above `midpoint`, as `association` says; `matching` chooses among candidates.
     A person needs `least_parts` of the skeleton's points, and a score of at least `score`: the mean
-    of its points' values, 0 where one was not found. The best `limit` of an image are the answer.
-    `flip` looks at the mirrored image too, and takes the mean of both. Raises UsageError
-    (usage.out_of_range).
+    of its limbs' integrals, 0 for those that it lacks. The best `limit` of an image are the answer.
+    `flip` looks at the mirrored image too, and takes the mean of both. Raises
+    UsageError (usage.out_of_range).
     """
 
-    peak: float = 0.1
-    association: Association = "pafs"
+    peak: float = 0.03
+    association: str = "pafs"
     line: LineRule = LineRule()
     midpoint: float = 0.1
-    matching: Matching = "greedy"
+    matching: str = "greedy"
     least_parts: int = 3
-    score: float = 0.05
+    score: float = 0.02
     limit: int = 100
     flip: bool = False
 
@@ -63,8 +66,8 @@ class Decoding:
         wrong = {
             "peak": not 0 < self.peak < 1,
             "midpoint": not 0 < self.midpoint < 1,
-            "association": self.association not in ("pafs", "midpoints"),
-            "matching": self.matching not in ("greedy", "optimal"),
+            "association": self.association not in get_args(Association),
+            "matching": self.matching not in get_args(Matching),
             "least_parts": self.least_parts < 1,
             "score": not 0 <= self.score < 1,
             "limit": self.limit < 1,
@@ -75,7 +78,7 @@ class Decoding:
             )
 
 
-def unmirrored(features: Features, parts: Skeleton, association: Association) -> Features:
+def unmirrored(features: Features, parts: Skeleton, association: str) -> Features:
     """The maps of a mirrored image, as the image itself would have them.
 
     Left parts become right ones, limbs those between the mirrored parts; a field's x changes its
@@ -138,7 +141,9 @@ class BottomUp(nn.Module):
             )
         self.classes, self.skeleton, self.parts = tuple(classes), skeleton, parts
         self.stride, self.preparation, self.decoding = stride, preparation, decoding
-        self.points = [parts.points.index(name) for name in skeleton.points]
+        self.points = np.array([parts.points.index(name) for name in skeleton.points])
+        self.limbs: Tensor
+        self.register_buffer("limbs", torch.tensor(parts.limbs), persistent=False)
 
     def maps(self, pixels: Float[Tensor, "B 3 H W"]) -> Features:
         """Part maps (B, P, h, w), a background's after them if there is one; then the limbs'
@@ -171,9 +176,8 @@ class BottomUp(nn.Module):
         `integrals` (C,), its score; `shares` (C,), the part of its samples that agree.
         """
         limb_maps, rule = features[1], self.decoding
-        limbs = torch.tensor(self.parts.limbs, device=limb_maps.device)
         places = (regions.boxes[:, :2] + regions.boxes[:, 2:]) / (2 * self.stride)
-        columns = (limb_maps, places, regions.image, regions.level, limbs)
+        columns = (limb_maps, places, regions.image, regions.level, self.limbs)
         if rule.association == "pafs":
             found = limb_integrals(*columns, rule.line)
         else:
@@ -182,57 +186,66 @@ class BottomUp(nn.Module):
         scores = regions.boxes.new_zeros(len(regions)) if regions.scores is None else regions.scores
         return Scored(regions, scores[:, None], regions.boxes, extras)
 
-    def people(self, scored: Scored) -> Int[Tensor, "G P"]:
-        """The row of each person's every part, −1 where there is none; all images, on the CPU."""
+    def people(self, scored: Scored) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
+        """The row of each person's every part, −1 where there is none, and the person's score: the
+        mean of its limbs' integrals, 0 for those that it lacks. All images, on the CPU.
+
+        A limb is as strong as its integral times the weaker of its ends: of peaks that are hardly
+        there only those remain that a field leads to, and that no better one competes with.
+        """
         limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
+        values, part = scored.scores[:, 0].cpu(), scored.regions.level.cpu()
+        strength = integrals * torch.minimum(values[limbs[:, 1]], values[limbs[:, 2]])
         match = match_greedy if self.decoding.matching == "greedy" else match_optimal
-        kept = match(limbs, integrals, len(scored.regions))
-        part = scored.regions.level.cpu()
-        return assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
+        kept = match(limbs, strength, len(values))
+        people, total = assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
+        return people, (total / len(self.limbs)).clamp(max=1)
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
-        rows = self.people(scored)[:, self.points]
-        found = rows >= 0
-        rule, regions = self.decoding, scored.regions.to("cpu")
-        values = torch.where(found, scored.scores[:, 0].cpu()[rows], 0.0)
-        score = values.mean(1)
-        enough = (found.sum(1) >= rule.least_parts) & (score >= rule.score)
-        image = regions.image[rows.amax(1)]
-        answers = []
+        people, score = (value.numpy() for value in self.people(scored))
+        people, rule = people[:, self.points], self.decoding
+        boxes, owner = scored.regions.boxes.cpu().numpy(), scored.regions.image.cpu().numpy()
+        found = people >= 0
+        values = scored.scores[:, 0].cpu().numpy()[people] * found
+        enough = np.flatnonzero((found.sum(axis=1) >= rule.least_parts) & (score >= rule.score))
+        enough = enough[np.argsort(-score[enough], kind="stable")]
+        image, answers = owner[people[enough].max(axis=1)], []
         for index, frame in enumerate(batch.frames):
-            own = (enough & (image == index)).nonzero()[:, 0]
-            best = own[score[own].sort(descending=True, stable=True).indices][: rule.limit]
-            region = rows[best].gather(1, values[best].argmax(1, keepdim=True))[:, 0]
-            points = self._points(regions.boxes, rows[best], values[best], frame)
+            best = enough[image == index][: rule.limit]
+            rows, value = people[best], values[best]
+            points = _points(boxes[rows], value, frame) * found[best][..., None]
+            region = rows[np.arange(len(rows)), value.argmax(axis=1)]
             answers.append(
                 Detections(
-                    boxes=_around(points, found[best]),
-                    scores=score[best],
-                    labels=torch.zeros_like(best),
-                    region=region,
+                    boxes=torch.from_numpy(_around(points, found[best])),
+                    scores=torch.from_numpy(score[best]),
+                    labels=torch.zeros(len(best), dtype=torch.int64),
+                    region=torch.from_numpy(region),
                     size=frame.original,
                     classes=self.classes,
-                    keypoints=points,
+                    keypoints=torch.from_numpy(points),
                     skeleton=self.skeleton,
                 )
             )
         return answers
 
-    @staticmethod
-    def _points(boxes: Tensor, rows: Tensor, values: Tensor, frame: Frame) -> Tensor:
-        """(N, P, 3) of the parts in these rows: x, y in original pixels, score; 0 without one."""
-        own = boxes[rows]
-        middle = frame.to_original((own[..., :2] + own[..., 2:]) / 2)
-        height, width = frame.original
-        inside = torch.minimum(middle.clamp(min=0), middle.new_tensor([width, height]))
-        points = torch.cat([inside, values[..., None].clamp(0, 1)], 2)
-        return torch.where((rows >= 0)[..., None], points, 0.0)
+
+def _points(
+    boxes: Float[ndarray, "N P 4"], values: Float[ndarray, "N P"], frame: Frame
+) -> Float[ndarray, "N P 3"]:
+    """The points of the peaks with these boxes and values: x, y in original pixels, score."""
+    middle = torch.from_numpy((boxes[..., :2] + boxes[..., 2:]) / 2)
+    points = np.empty((*values.shape, 3), np.float32)
+    height, width = frame.original
+    points[..., :2] = frame.to_original(middle).numpy()
+    points[..., 2] = values
+    return np.minimum(np.maximum(points, 0), np.array([width, height, 1], np.float32))
 
 
-def _around(points: Float[Tensor, "N P 3"], found: Tensor) -> Float[Tensor, "N 4"]:
+def _around(points: Float[ndarray, "N P 3"], found: Bool[ndarray, "N P"]) -> Float[ndarray, "N 4"]:
     """The smallest box around the points that were found."""
-    places, there = points[..., :2], found[..., None]
-    low = torch.where(there, places, torch.inf).amin(1)
-    high = torch.where(there, places, -torch.inf).amax(1)
-    return torch.cat([low, high], 1)
+    there = found[..., None]
+    low = np.where(there, points[..., :2], np.float32(np.inf)).min(axis=1)
+    high = np.where(there, points[..., :2], np.float32(-np.inf)).max(axis=1)
+    return np.concatenate([low, high], axis=1)

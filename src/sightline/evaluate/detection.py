@@ -12,6 +12,7 @@ Pascal VOC's `difficult` means nothing to this protocol; `evaluate.voc` respects
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from sightline.data.masks import to_text
 from sightline.data.records import Dataset, Polygons, Runs, Segment
 from sightline.errors import SightlineWarning
 from sightline.evaluate.columns import Columns, gather
+from sightline.evaluate.correct_points import correct_points
 from sightline.evaluate.report import Counts, Figures, Report
 from sightline.types import Detections
 
@@ -63,6 +65,9 @@ def report_of(columns: Columns, dataset: Dataset) -> Report:
         and dataset.skeleton is not None
     ):
         keypoints = _keypoint_figures(columns, dataset.skeleton.sigmas)
+        keypoints = replace(
+            keypoints, values={**keypoints.values, **correct_points(columns, dataset.skeleton)}
+        )
     objects = dict(zip(columns.classes, columns.counts.tolist(), strict=True))
     return Report(
         boxes=_box_figures(columns),

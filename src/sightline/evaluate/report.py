@@ -16,6 +16,9 @@ KEYPOINT_FIGURES = (
 )  # fmt: skip
 """COCO's ten figures of keypoints; at most 20 detections of a class in an image count."""
 
+CORRECT_FIGURES = ("PCK", "PCK_torso", "PCKh")
+"""The shares of correct keypoints beside them: see `correct_points`."""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -49,8 +52,9 @@ class Report:
     The figures are attributes: `AP` (mean over IoU 0.50:0.05:0.95 and classes), `AP50`, `AP75`,
     `AP_small`, `AP_medium`, `AP_large` (areas up to 32², up to 96², above), `AR1`, `AR10`,
     `AR100`, `AR_small`, `AR_medium`, `AR_large`, `per_class` and `per_class_AP50` of boxes; the
-    same after `segm_` for masks, and `KEYPOINT_FIGURES` after `keypoints_`. A figure is None,
-    never NaN, where there is no ground truth for it, or where model or labels have no such thing.
+    same after `segm_` for masks, and `KEYPOINT_FIGURES` and `CORRECT_FIGURES` after `keypoints_`.
+    A figure is None, never NaN, where there is no ground truth for it, or where model or labels
+    have no such thing.
     `unknown` are classes of the data that the model does not have (they count, with AP 0, where
     there are objects of them), `absent` classes without any object (they do not count).
     """
@@ -76,7 +80,9 @@ class Report:
         if name in flat:
             return flat[name]
         part, _, figure = name.partition("_")
-        names = {"segm": BOX_FIGURES, "keypoints": KEYPOINT_FIGURES}.get(part, ())
+        names = {"segm": BOX_FIGURES, "keypoints": (*KEYPOINT_FIGURES, *CORRECT_FIGURES)}.get(
+            part, ()
+        )
         if figure in (*names, "per_class", "per_class_AP50") and names:
             return None
         raise AttributeError(f"a report has no figure {name!r}")

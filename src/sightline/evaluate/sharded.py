@@ -28,13 +28,14 @@ def predict_shared(
     *,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    labelled: bool = False,
 ) -> list[Detections]:
     """`predict` by all processes that have met: every image by one of them, each gets all answers.
 
     Alone it is `predict`. `progress` hears of this process's own part, as if it were all.
     """
     if not processes.joined():
-        return predict(detector, dataset, device=device, progress=progress)
+        return predict(detector, dataset, device=device, progress=progress, labelled=labelled)
     number = processes.world_size()
     part = replace(dataset, examples=dataset.examples[processes.rank() :: number])
 
@@ -42,7 +43,7 @@ def predict_shared(
         if progress is not None:
             progress(min(len(dataset), done * number), len(dataset))
 
-    own = predict(detector, part, device=device, progress=told)
+    own = predict(detector, part, device=device, progress=told, labelled=labelled)
     parts = [unpack(message) for message in processes.gathered(pack(own))]
     return [parts[i % number][i // number] for i in range(len(dataset))]
 

@@ -2,7 +2,7 @@
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sightline.bitmaps import Masks, window
+from sightline.explain.limbs import draw_person
 from sightline.types import Detections
 
 Colour = tuple[int, int, int]
@@ -26,9 +27,10 @@ BAND = 128
 class Style:
     """How detections look. `line` and `font` in pixels; None scales them to the image.
 
-    `limbs` are pairs of keypoints to join, None for those of the detections' skeleton. Keypoints of
-    a score up to `point_score` are left out; `veil` is how much of a mask's pixels its colour
-    takes.
+    `limbs` are pairs of keypoints to join, None for those of the detections' skeleton; each has a
+    hue of its own (`explain.limbs`). Keypoints of a score up to `point_score` are left out; `veil`
+    is how much of a mask's pixels its colour takes. Objects that are followed through a video have
+    the colour of their id, others that of their class.
     """
 
     line: int | None = None
@@ -68,7 +70,7 @@ def draw(
     """
     style = Style() if style is None else style
     pixels = image.permute(1, 2, 0).cpu().numpy()
-    shades = [colour(label) for label in found.labels.tolist()]
+    shades = [colour(n) for n in (found.labels if found.tracks is None else found.tracks).tolist()]
     if found.masks is not None:
         pixels = _veil(pixels, found.masks, shades, style.veil)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
@@ -81,16 +83,22 @@ def draw(
         _outline(pen, _pixels(box, picture.size), line, shade)
     if found.keypoints is not None:
         bones = () if found.skeleton is None else found.skeleton.limbs
-        style = style if style.limbs is not None else replace(style, limbs=bones)
-        for points, shade in zip(found.keypoints.tolist(), shades, strict=True):
-            _skeleton(pen, points, style, (line, shade))
+        limbs = style.limbs if style.limbs is not None else bones
+        for points in found.keypoints.flip(0):
+            draw_person(picture, points.cpu(), limbs, style.point_score, style.line)
     texts = [
-        f"{name} {score:.2f}" if style.scores else name
-        for name, score in zip(found.names, found.scores.tolist(), strict=True)
+        " ".join((name, *who, *([f"{score:.2f}"] if style.scores else [])))
+        for name, who, score in zip(found.names, _ids(found), found.scores.tolist(), strict=True)
     ]
     rects = [_pixels(box, picture.size) for box in boxes]
     _labels(pen, picture.size, list(zip(texts, rects, shades, strict=True)), size)
     return picture
+
+
+def _ids(found: Detections) -> list[tuple[str, ...]]:
+    """What each detection's label says of its id: nothing where it has none."""
+    tracks = [0] * len(found) if found.tracks is None else found.tracks.tolist()
+    return [(f"#{track}",) if track else () for track in tracks]
 
 
 def _pixels(box: Sequence[float], size: tuple[int, int]) -> Rect:
@@ -133,26 +141,6 @@ def _veil(
                 np.copyto(plane, plane + share * (tint - plane), where=mask[rows])
                 np.copyto(plane, tint, where=edge[rows])
     return np.rint(canvas.transpose(1, 2, 0), out=np.empty_like(pixels), casting="unsafe")
-
-
-def _skeleton(
-    pen: ImageDraw.ImageDraw,
-    points: Sequence[Sequence[float]],
-    style: Style,
-    brush: tuple[int, Colour],
-) -> None:
-    line, shade = brush
-    seen = [score > style.point_score for _, _, score in points]
-    for a, b in style.limbs or ():
-        if seen[a] and seen[b]:
-            ends = [*points[a][:2], *points[b][:2]]
-            pen.line(ends, fill=(0, 0, 0), width=line + 2)
-            pen.line(ends, fill=shade, width=line)
-    radius = max(2, round(1.2 * line))
-    for (x, y, _), visible in zip(points, seen, strict=True):
-        if visible:
-            around = (x - radius, y - radius, x + radius, y + radius)
-            pen.ellipse(around, fill=shade, outline=(0, 0, 0))
 
 
 def _labels(

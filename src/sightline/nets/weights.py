@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
-from sightline.errors import UsageError
+from sightline.errors import UsageError, WeightsError
 from sightline.nets import download, layouts
 from sightline.nets import state as states
 from sightline.nets.categories import COCO
@@ -29,6 +29,7 @@ class Published:
     `ignore` are the layers that our network does without; `eps` is what its batch norms add to the
     variance; `class_layers` are the published layers with so many outputs for each of COCO's 91
     ids, where id 0 is the `background` or nothing. `ids` are the categories that a detector finds.
+    Where it is not `fetched` its licence forbids some uses, and whoever may use it gives the file.
     """
 
     file: str
@@ -38,6 +39,7 @@ class Published:
     class_layers: tuple[tuple[str, int], ...] = ()
     background: bool = False
     ids: tuple[int, ...] = tuple(COCO)
+    fetched: bool = True
 
 
 PUBLISHED: dict[str, Published] = {
@@ -101,8 +103,11 @@ PUBLISHED: dict[str, Published] = {
         class_layers=tuple((f"head.classification_head.module_list.{k}", 1) for k in range(6)),
         background=True,
     ),
+    "openpose_2017_coco": Published(
+        "body_pose_model.pth", "openpose_2017", ids=(1,), fetched=False
+    ),
 }
-"""Name → file of torchvision (BSD-3-Clause), at `download.BASE`."""
+"""Name → file of torchvision (BSD-3-Clause), at `download.BASE`; and OpenPose's, of its authors."""
 
 
 def load_published(
@@ -132,13 +137,15 @@ def load_named(
     name: str,
     cache: Path | None = None,
     opener: download.Opener = download.open_https,
+    file: Path | None = None,
 ) -> Path:
-    """Fetch the published weights `name` if the cache has none, and copy them into `module`.
+    """Copy the published weights `name` into `module`: from `file`, or from the cache, into which
+    they are fetched if they are not there.
 
     A detector with 80 classes gets the outputs of COCO's 80 categories (`categories.COCO`); one
     with 91 (90 beside a background) gets them all, in the order of category ids. The answer is the
-    file's path. Raises UsageError usage.unknown_weights, and all that `fetch`, `read_state` and
-    `load_published` raise.
+    file's path. Raises UsageError usage.unknown_weights, WeightsError weights.not_found for those
+    that are not fetched, and all that `fetch`, `read_state` and `load_published` raise.
     """
     if name not in PUBLISHED:
         near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.4)
@@ -147,7 +154,13 @@ def load_named(
             f"no published weights are called {name!r}", code="usage.unknown_weights", hint=known
         )
     entry = PUBLISHED[name]
-    path = download.fetch(entry.file, cache=cache, opener=opener)
+    if file is None and not entry.fetched:
+        raise WeightsError(
+            f"the weights {name} are not fetched: their licence forbids some uses",
+            code="weights.not_found",
+            hint=f"if it allows yours, get {entry.file} from its authors and name it (--weights)",
+        )
+    path = file or download.fetch(entry.file, cache=cache, opener=opener)
     state = states.with_eps(read_state(path), entry.eps)
     if len(getattr(module, "classes", ())) == len(COCO):
         rows = (0, *COCO) if entry.background else tuple(COCO)

@@ -1,11 +1,12 @@
 """From candidate limbs to people: a matching a limb, then limbs that share a part are joined.
 
-A candidate is (limb, first, second): two rows of candidate parts that may be its ends.
+A candidate is (limb, first, second): two rows of candidate parts that may be its ends. Both
+matchings give the rows of those that are kept, best first, as `assemble` wants them.
 """
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.errors import UsageError
@@ -22,48 +23,47 @@ def require_candidates(candidates: Tensor, scores: Tensor, rows: int) -> None:
             f"{tuple(scores.shape)}",
             code="usage.shape",
         )
-    ends = candidates[:, 1:]
-    if len(ends) and not 0 <= int(ends.min()) <= int(ends.max()) < rows:
+    ends = candidates.cpu().numpy()[:, 1:]  # whose minimum costs little, however few there are
+    if len(ends) and not 0 <= ends.min() <= ends.max() < rows:
         raise UsageError(
-            f"candidates of rows {int(ends.min())} … {int(ends.max())} among {rows} parts",
-            code="usage.shape",
+            f"candidates of rows {ends.min()} … {ends.max()} among {rows} parts", code="usage.shape"
         )
 
 
 @kernel
 def match_greedy(
     candidates: Int[Tensor, "C 3"], scores: Float[Tensor, "C"], rows: int
-) -> Bool[Tensor, "C"]:
-    """Which candidates are limbs: best first, if both ends are still free for that limb.
+) -> Int[Tensor, "M"]:
+    """Which candidates are limbs, best first: those whose ends are both still free for that limb.
 
     Of equals the earlier. A part has one limb of each kind at most, as its first end and as its
     second. `rows` is how many parts there are. Raises UsageError (usage.shape).
     """
     require_candidates(candidates, scores, rows)
-    kept = torch.zeros(len(scores), dtype=torch.bool)
+    kept: list[int] = []
     taken: set[tuple[int, int, int]] = set()
     for row in scores.sort(descending=True, stable=True).indices.tolist():
         limb, first, second = candidates[row].tolist()
         ends = {(limb, 0, first), (limb, 1, second)}
         if not ends & taken:
-            kept[row] = True
+            kept.append(row)
             taken |= ends
-    return kept
+    return torch.tensor(kept, dtype=torch.int64)
 
 
 def match_optimal(
     candidates: Int[Tensor, "C 3"], scores: Float[Tensor, "C"], rows: int
-) -> Bool[Tensor, "C"]:
-    """Which candidates are limbs: for each kind those that together have the greatest sum of scores
-    (the Hungarian method; Cao 2017, equation 13), no two of them with an end in common.
+) -> Int[Tensor, "M"]:
+    """Which candidates are limbs, best first: for each kind those that together have the greatest
+    sum of scores (the Hungarian method; Cao 2017, equation 13), no two with an end in common.
 
     Scores of 0 and less are never taken. Raises UsageError (usage.shape).
     """
     from scipy.optimize import linear_sum_assignment
 
     require_candidates(candidates, scores, rows)
-    kept = torch.zeros(len(scores), dtype=torch.bool)
     limbs, values = candidates.cpu().numpy(), scores.detach().double().cpu().numpy()
+    kept = [np.zeros(0, np.int64)]
     for limb in np.unique(limbs[:, 0]):
         chosen = np.flatnonzero((limbs[:, 0] == limb) & (values > 0))
         first, a = np.unique(limbs[chosen, 1], return_inverse=True)
@@ -72,33 +72,34 @@ def match_optimal(
         who = np.full(gain.shape, -1)
         gain[a, b], who[a, b] = values[chosen], chosen
         matched = who[linear_sum_assignment(gain, maximize=True)]
-        kept[torch.from_numpy(matched[matched >= 0])] = True
-    return kept
+        kept.append(matched[matched >= 0])
+    every = np.concatenate(kept)
+    return torch.from_numpy(every[np.argsort(-values[every], kind="stable")])
 
 
 @kernel
 def assemble(
     limbs: Int[Tensor, "M 3"], scores: Float[Tensor, "M"], part: Int[Tensor, "N"], parts: int
-) -> Int[Tensor, "G P"]:
-    """The groups of parts that limbs hold together: the row of each of `parts` parts, −1 without.
+) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
+    """The groups of parts that limbs hold together: the row of each of `parts` parts, −1 without,
+    and the sum of the scores of the limbs whose ends are both in it.
 
-    Limbs join the groups of their two ends, best first (of equals the earlier), unless both groups
-    have a part of the same kind: two noses are two people, and the weaker limb was wrong. That
-    holds for any skeleton, one whose limbs make cycles included. Parts without a limb are no group.
-    Groups come in the order of their first rows. `part` is the kind of each row. Raises UsageError
-    (usage.shape).
+    Limbs come best first, and join the groups of their two ends, unless both have a part of the
+    same kind: two noses are two people, and the weaker limb was wrong. That holds for any skeleton,
+    one whose limbs make cycles included. Parts without a limb are no group. Groups come in the
+    order of their first rows. `part` is the kind of each row. Raises UsageError (usage.shape).
     """
     require_candidates(limbs, scores, len(part))
-    kinds = part.tolist()
-    group = {row: {kind: row} for row, kind in enumerate(kinds)}
-    for index in scores.sort(descending=True, stable=True).indices.tolist():
-        first, second = limbs[index, 1:].tolist()
+    group = {row: {kind: row} for row, kind in enumerate(part.tolist())}
+    for _, first, second in limbs.tolist():
         one, other = group[first], group[second]
         if one is not other and not one.keys() & other.keys():
             one |= other
             group |= dict.fromkeys(other.values(), one)
     people = [one for row, one in group.items() if len(one) > 1 and row == min(one.values())]
-    answer = torch.full((len(people), parts), -1)
-    for row, one in enumerate(people):
-        answer[row, list(one)] = torch.tensor(list(one.values()))
-    return answer
+    rows, total = torch.full((len(people), parts), -1), torch.zeros(len(people))
+    for index, one in enumerate(people):
+        rows[index, list(one)] = torch.tensor(list(one.values()))
+        own = [group[a] is one and group[b] is one for _, a, b in limbs.tolist()]
+        total[index] = scores.float()[torch.tensor(own)].sum()
+    return rows, total

@@ -1,5 +1,6 @@
 """What every suppression demands of its arguments, asked by definitions and kernels alike."""
 
+import numpy as np
 from torch import Tensor
 
 from sightline.errors import UsageError
@@ -106,10 +107,11 @@ def require_limbs(
         raise UsageError(
             f"(N, 2) places and (N,) columns are wanted, not {shapes}", code="usage.shape"
         )
-    if rows and not 0 <= int(image.min()) <= int(image.max()) < len(maps):
+    images = image.cpu().numpy()
+    if rows and not 0 <= images.min() <= images.max() < len(maps):
         raise UsageError(
-            f"images {int(image.min())} … {int(image.max())} of {len(maps)} are asked for",
+            f"images {images.min()} … {images.max()} of {len(maps)} are asked for",
             code="usage.shape",
         )
-    if not bool(places.isfinite().all()):
+    if not np.isfinite(places.detach().cpu().numpy()).all():
         raise UsageError("a part's place is not finite", code="usage.out_of_range")

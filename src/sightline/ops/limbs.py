@@ -28,18 +28,21 @@ class LineRule:
     Of `samples` places along the line, at least the share `share` must agree by more than `least`,
     and the mean of all by more than 0, after it was lowered by how much the line is longer than
     `usual` times the maps' height: min(usual · h / ‖d‖ − 1, 0). No limb is longer than `longest`
-    times the maps' longer side. Raises UsageError (usage.out_of_range).
+    times the maps' longer side. Parts that find no other end so are tried once more among each
+    other, with `faint` in the place of `least` where it is less: a weak field is better than none.
+    Raises UsageError (usage.out_of_range).
     """
 
     samples: int = 10
     least: float = 0.05
-    share: float = 0.8
+    share: float = 0.7
     usual: float = 0.5
-    longest: float = 0.6
+    longest: float = 1.0
+    faint: float = 0.0
 
     def __post_init__(self) -> None:
         right = self.samples >= 1 and 0 <= self.share <= 1 and self.usual > 0 and self.longest > 0
-        if not right or not abs(self.least) < float("inf"):
+        if not right or not abs(self.least + self.faint) < float("inf"):
             raise UsageError(f"{self} is out of range", code="usage.out_of_range")
 
     @property
@@ -61,7 +64,8 @@ def limb_integrals(
     limbs: Int[Tensor, "L 2"],
     rule: LineRule,
 ) -> Candidates:
-    """All pairs of parts that can be a limb, image by image, limb by limb, by first and second row.
+    """All pairs of parts that can be a limb, image by image, limb by limb, by first and second row,
+    those of the second try after the others.
 
     `fields` has x and y of each limb's vector in turn, C = 2 L; `limbs` the two parts of each.
     Between cells' centres it is read bilinearly, and goes on unchanged beyond the outermost. Two
@@ -78,13 +82,17 @@ def limb_integrals(
         field = fields[index, 2 * limb : 2 * limb + 2].float()
         along = bilinear(field, start[:, None] + u[:, None] * line[:, None])
         agree = (along * (line / length[:, None])[:, None]).sum(2)
-        good = (agree > rule.least).sum(1)
         score = agree.mean(1) + (rule.usual * height / length - 1).clamp(max=0)
-        near = (length > 0) & (length <= rule.longest * max(height, width))
-        hold = near & (good >= rule.samples - rule.bad) & (score > 0)
-        rows.append(pairs[hold])
-        scores.append(score[hold])
-        shares.append(good[hold] / rule.samples)
+        near = (length > 0) & (length <= rule.longest * max(height, width)) & (score > 0)
+        done = torch.zeros(2, len(places), dtype=torch.bool, device=places.device)
+        for least in (rule.least, min(rule.least, rule.faint)):
+            good = (agree > least).sum(1)
+            free = ~(done[0, pairs[:, 1]] | done[1, pairs[:, 2]])
+            hold = near & free & (good >= rule.samples - rule.bad)
+            done[0, pairs[hold, 1]] = done[1, pairs[hold, 2]] = True
+            rows.append(pairs[hold])
+            scores.append(score[hold])
+            shares.append(good[hold] / rule.samples)
     return torch.cat(rows), torch.cat(scores), torch.cat(shares)
 
 

@@ -37,11 +37,11 @@ def part_peaks(maps: Float[Tensor, "B P h w"], threshold: float, reach: int = 1)
     earlier, later = around[..., :middle].amax(4), around[..., middle + 1 :].amax(4)
     peak = (maps > threshold) & (maps > earlier) & (maps >= later) & maps.isfinite()
     image, part, y, x = at = peak.nonzero(as_tuple=True)
-    places = torch.stack([x + _summit(maps, at, 3), y + _summit(maps, at, 2)], 1) + 0.5
+    places = torch.stack([x + summit(maps, at, 3), y + summit(maps, at, 2)], 1) + 0.5
     return places, maps[at], image, part
 
 
-def _summit(maps: Tensor, at: tuple[Tensor, ...], axis: int) -> Float[Tensor, "N"]:
+def summit(maps: Tensor, at: tuple[Tensor, ...], axis: int) -> Float[Tensor, "*at"]:
     """How far from the cells `at` the parabola through their logarithms is highest."""
     last = maps.shape[axis] - 1
     before, after = list(at), list(at)

@@ -92,7 +92,7 @@ def measure(paths: Mapping[str, Path], test: Dataset, looks: int = 20) -> dict[s
     if len(test) == 0 or looks < 1:
         raise UsageError("there are no images to measure on", code="usage.empty")
     models = {name: predict.load(path, score=None) for name, path in paths.items()}
-    with _one_thread():
+    with one_thread():
         times = _speeds(models, test, looks)
         answer = {}
         for name, model in models.items():
@@ -119,7 +119,8 @@ def _speeds(models: Mapping[str, predict.Model], test: Dataset, looks: int) -> d
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as long as the block lasts."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

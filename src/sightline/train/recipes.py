@@ -148,6 +148,14 @@ POSES = Augmentation(
 picture keeps the points that are, and no picture is made of four.
 """
 
+CROPS: dict[str, Any] = {
+    "sizes": ((1.0, 480),),
+    "augmentation": replace(POSES, scale=(0.8, 1.25), ratio=1.2),
+}
+"""For poses in crops of the labelled people: these are cut from whole pictures, large enough that
+little is lost; how large people are in their crops is the model's to vary.
+"""
+
 RECIPES: dict[str, Recipe] = {
     "retinanet_mobilenet_v2": Recipe(
         model="retinanet_mobilenet_v2",
@@ -169,6 +177,16 @@ RECIPES: dict[str, Recipe] = {
         evaluate_every=0.34,
         threads=1,
         balance=0.05,
+    ),
+    "cpm_mobilenet_v2": Recipe(
+        model="cpm_mobilenet_v2",
+        start="mask_rcnn_mobilenet_v2",
+        minutes=30,
+        freeze=2,
+        evaluate_every=0.5,
+        threads=1,
+        figure="keypoints_AP",
+        **CROPS,
     ),
     "openpose_mobilenet_v2": Recipe(
         model="openpose_mobilenet_v2",
@@ -260,6 +278,8 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
         usual["augmentation"] = POSES
     if prepared.fixed or catalogue.takes_patches(model):
         usual["sizes"] = ((1.0, prepared.longer),)
+    if catalogue.learns_from_crops(model):
+        usual |= CROPS
     return Recipe(
         model=model,
         start=start,

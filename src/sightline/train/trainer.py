@@ -70,13 +70,14 @@ class Trainer:
         """Begin, or go on from what is saved; what a detector measures before comes first, and
         what is saved takes its place.
         """
-        saved = ranks.load_state(self.out) if resume else None
+        saved, began = ranks.load_state(self.out) if resume else None, time.perf_counter()
         self.teacher.prime(stop)
         if saved is not None:
             self.restore(*saved)
             return
         if resume:
             self.options.say(f"nothing to resume in {self.out}: beginning anew")
+        self.progress.seconds = processes.most([time.perf_counter() - began])[0]
         self.begin()
 
     def facts(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 
 from sightline import processes
 from sightline.data.records import Dataset
+from sightline.detectors.top_down import TopDown
 from sightline.evaluate import evaluate
 from sightline.evaluate.sharded import predict_shared
 from sightline.fitting import device_of
@@ -21,7 +22,8 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
     """AP and its companions of `model` on the validation images, by COCO's rules.
 
     Several processes share the images, and all get the same figures. Runs in bf16 where the
-    training does, and leaves every random generator as it was.
+    training does, and leaves every random generator as it was. A top-down machine, which is
+    learnt without a person detector, poses the labelled people.
     """
     folded = fold(copy.deepcopy(model))
     device = device_of(folded)
@@ -35,6 +37,7 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
             validation,
             device=device,
             progress=lambda done, _: shown.to(done),
+            labelled=isinstance(model, TopDown),
         )
 
     def figures() -> bytes:

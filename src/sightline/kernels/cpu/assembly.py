@@ -16,22 +16,23 @@ Array = np.ndarray[Any, Any]
 
 @compiled
 def _greedy(candidates: Array, order: Array, rows: int) -> Array:
-    kept = np.zeros(order.size, np.bool_)
-    limbs = 0
+    kept, count, limbs = np.empty(order.size, np.int64), 0, 0
     for i in range(order.size):
         limbs = max(limbs, candidates[i, 0] + 1)
     taken = np.zeros((2, limbs, rows), np.bool_)
     for i in order:
         limb, first, second = candidates[i]
         if not (taken[0, limb, first] or taken[1, limb, second]):
-            taken[0, limb, first] = taken[1, limb, second] = kept[i] = True
-    return kept
+            taken[0, limb, first] = taken[1, limb, second] = True
+            kept[count] = i
+            count += 1
+    return kept[:count]
 
 
 def match_greedy(candidates: Tensor, scores: Tensor, rows: int) -> Tensor:
     """The kernel of `ops.assembly.match_greedy`."""
     require_candidates(candidates, scores, rows)
-    order = np.argsort(-scores.detach().float().numpy(), kind="stable")
+    order = (-scores.detach().float().numpy()).argsort(kind="stable")
     return torch.from_numpy(_greedy(candidates.contiguous().numpy(), order, rows))
 
 
@@ -44,13 +45,13 @@ def _clash(table: Array, one: int, other: int) -> bool:
 
 
 @compiled
-def _assemble(limbs: Array, order: Array, part: Array, parts: int) -> Array:
+def _assemble(limbs: Array, scores: Array, part: Array, parts: int) -> tuple[Array, Array]:
     """`table[g]` are the parts of the group whose first row is g; `owner` that group of each."""
     table, owner = np.full((part.size, parts), -1), np.arange(part.size)
-    size = np.ones(part.size, np.int64)
+    size, total = np.ones(part.size, np.int64), np.zeros(part.size, np.float32)
     for row in range(part.size):
         table[row, part[row]] = row
-    for i in order:
+    for i in range(len(limbs)):
         one, other = owner[limbs[i, 1]], owner[limbs[i, 2]]
         if one == other or _clash(table, one, other):
             continue
@@ -62,17 +63,24 @@ def _assemble(limbs: Array, order: Array, part: Array, parts: int) -> Array:
                 table[one, kind] = row
                 owner[row] = one
         size[one] += size[other]
+    for i in range(len(limbs)):
+        if owner[limbs[i, 1]] == owner[limbs[i, 2]]:
+            total[owner[limbs[i, 1]]] += scores[i]
     count = 0
     for row in range(part.size):
         if owner[row] == row and size[row] > 1:
-            table[count] = table[row]
+            table[count], total[count] = table[row], total[row]
             count += 1
-    return table[:count]
+    return table[:count], total[:count]
 
 
-def assemble(limbs: Tensor, scores: Tensor, part: Tensor, parts: int) -> Tensor:
+def assemble(limbs: Tensor, scores: Tensor, part: Tensor, parts: int) -> tuple[Tensor, Tensor]:
     """The kernel of `ops.assembly.assemble`."""
     require_candidates(limbs, scores, len(part))
-    order = np.argsort(-scores.detach().float().numpy(), kind="stable")
-    table = _assemble(limbs.contiguous().numpy(), order, part.contiguous().numpy(), parts)
-    return torch.from_numpy(table)
+    table, total = _assemble(
+        limbs.contiguous().numpy(),
+        scores.detach().float().contiguous().numpy(),
+        part.contiguous().numpy(),
+        parts,
+    )
+    return torch.from_numpy(table), torch.from_numpy(total)

@@ -4,6 +4,7 @@ Samples are taken from the middle outwards: a line between parts of two people l
 there first. They are added up in the order of the definition.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,27 +53,29 @@ def _cell(place: Any, count: int) -> tuple[int, Any]:
 
 
 @compiled
-def _between(plane: Array, x: int, y: int, a: Any, b: Any) -> Any:
-    right, below = min(x + 1, plane.shape[1] - 1), min(y + 1, plane.shape[0] - 1)
-    upper = (ONE - a) * plane[y, x] + a * plane[y, right]
-    lower = (ONE - a) * plane[below, x] + a * plane[below, right]
+def _between(plane: Array, corner: int, steps: Any, a: Any, b: Any) -> Any:
+    """A plane, row after row, between the cell `corner` and those a step right and below."""
+    right, below = steps
+    upper = (ONE - a) * plane[corner] + a * plane[corner + right]
+    corner += below
+    lower = (ONE - a) * plane[corner] + a * plane[corner + right]
     return (ONE - b) * upper + b * lower
 
 
 @compiled
-def _line(
-    field: Array, start: Any, line: Any, length: Any, limit: Any, order: Array, agree: Array
-) -> int:
+def _line(field: Any, start: Any, line: Any, length: Any, limit: Any, u: Any, agree: Array) -> int:
     """Fill `agree`; how many are above the least, or −1 as soon as too many are not."""
-    least, bad = limit
+    (across, down, height, width, steps), (least, bad), (order, share) = field, limit, u
     good, missed = 0, 0
     ex, ey = line[0] / length, line[1] / length
     for step in order:
-        u = (np.float32(step) + HALF) / np.float32(order.size)
-        x, a = _cell(start[0] + u * line[0], field.shape[2])
-        y, b = _cell(start[1] + u * line[1], field.shape[1])
-        agree[step] = _between(field[0], x, y, a, b) * ex + _between(field[1], x, y, a, b) * ey
-        if agree[step] > least:
+        x, a = _cell(start[0] + share[step] * line[0], width)
+        y, b = _cell(start[1] + share[step] * line[1], height)
+        corner = y * width + x
+        value = _between(across, corner, steps, a, b) * ex
+        value += _between(down, corner, steps, a, b) * ey
+        agree[step] = value
+        if value > least:
             good += 1
         else:
             missed += 1
@@ -93,35 +96,67 @@ def _keep(store: Store, count: int, row: Any, score: Any, share: Any) -> Store:
 
 
 @compiled
+def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array, out: Any) -> Any:
+    """Add to `out` the pairs of ends that are a limb; those with a mark in `free` are left out.
+
+    `ends` are the limb and the rows of its first and second ends, `out` the store, how many it
+    holds, and where ends that find each other are marked.
+    """
+    (limb, firsts, seconds), (limit, usual, most), (store, count, found) = ends, rule, out
+    agree, samples = np.empty(u[0].size, np.float32), np.float32(u[0].size)
+    for first in firsts:
+        if free[0, first]:
+            continue
+        start = (places[first, 0], places[first, 1])
+        for second in seconds:
+            line = (places[second, 0] - start[0], places[second, 1] - start[1])
+            length = np.sqrt(line[0] * line[0] + line[1] * line[1])
+            if free[1, second] or not ZERO < length <= most:
+                continue
+            good = _line(field, start, line, length, limit, u, agree)
+            if good < 0:
+                continue
+            total = ZERO
+            for step in range(agree.size):
+                total += agree[step]
+            score = total / samples + min(usual / length - ONE, ZERO)
+            if score > ZERO:
+                share = np.float32(good) / samples
+                store = _keep(store, count, (limb, first, second), score, share)
+                found[0, first] = found[1, second] = True
+                count += 1
+    return store, count
+
+
+@compiled
 def _integrals(
-    fields: Array, places: Array, limbs: Array, groups: Any, rule: Any, order: Array
+    fields: Array, places: Array, limbs: Array, groups: Any, rule: Any, u: Any
 ) -> tuple[Array, Array, int]:
-    (rows, starts), (least, bad, usual, most) = groups, rule
-    kinds, count = (starts.size - 1) // fields.shape[0], 0
+    (rows, starts), (least, faint, bad, usual, most) = groups, rule
+    (images, _, height, width), count = fields.shape, 0
+    kinds, steps = (starts.size - 1) // images, (min(width - 1, 1), min(height - 1, 1) * width)
     store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
-    agree, samples = np.empty(order.size, np.float32), np.float32(order.size)
-    for image in range(fields.shape[0]):
+    nobody = np.zeros((2, len(places)), np.bool_)
+    found, again = nobody.copy(), nobody.copy()
+    for image in range(images):
         for limb in range(limbs.shape[0]):
-            field = fields[image, 2 * limb : 2 * limb + 2]
+            across = fields[image, 2 * limb].reshape(-1)
+            field = (across, fields[image, 2 * limb + 1].reshape(-1), height, width, steps)
             one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
-            for first in rows[starts[one] : starts[one + 1]]:
-                start = (places[first, 0], places[first, 1])
-                for second in rows[starts[other] : starts[other + 1]]:
-                    line = (places[second, 0] - start[0], places[second, 1] - start[1])
-                    length = np.sqrt(line[0] * line[0] + line[1] * line[1])
-                    if not ZERO < length <= most:
-                        continue
-                    good = _line(field, start, line, length, (least, bad), order, agree)
-                    if good < 0:
-                        continue
-                    total = ZERO
-                    for step in range(order.size):
-                        total += agree[step]
-                    score = total / samples + min(usual / length - ONE, ZERO)
-                    if score > ZERO:
-                        share = np.float32(good) / samples
-                        store = _keep(store, count, (limb, first, second), score, share)
-                        count += 1
+            firsts = rows[starts[one] : starts[one + 1]]
+            seconds = rows[starts[other] : starts[other + 1]]
+            for row in firsts:
+                found[0, row] = False
+            for row in seconds:
+                found[1, row] = False
+            ends = (limb, firsts, seconds)
+            out = (store, count, found)
+            store, count = _among(field, places, ends, ((least, bad), usual, most), u, nobody, out)
+            if faint < least:
+                out = (store, count, again)
+                store, count = _among(
+                    field, places, ends, ((faint, bad), usual, most), u, found, out
+                )
     return store[0], store[1], count
 
 
@@ -129,18 +164,18 @@ def _integrals(
 def _midpoints(
     maps: Array, places: Array, limbs: Array, groups: Any, threshold: Any
 ) -> tuple[Array, Array, int]:
-    rows, starts = groups
-    kinds, count = (starts.size - 1) // maps.shape[0], 0
+    (rows, starts), (images, _, height, width), count = groups, maps.shape, 0
+    kinds, steps = (starts.size - 1) // images, (min(width - 1, 1), min(height - 1, 1) * width)
     store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
-    for image in range(maps.shape[0]):
+    for image in range(images):
         for limb in range(limbs.shape[0]):
-            plane = maps[image, limb]
+            plane = maps[image, limb].reshape(-1)
             one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
             for first in rows[starts[one] : starts[one + 1]]:
                 for second in rows[starts[other] : starts[other + 1]]:
-                    x, a = _cell((places[first, 0] + places[second, 0]) / TWO, plane.shape[1])
-                    y, b = _cell((places[first, 1] + places[second, 1]) / TWO, plane.shape[0])
-                    score = _between(plane, x, y, a, b)
+                    x, a = _cell((places[first, 0] + places[second, 0]) / TWO, width)
+                    y, b = _cell((places[first, 1] + places[second, 1]) / TWO, height)
+                    score = _between(plane, y * width + x, steps, a, b)
                     if score > threshold:
                         store = _keep(store, count, (limb, first, second), score, ONE)
                         count += 1
@@ -163,6 +198,14 @@ def _candidates(rows: Array, numbers: Array, count: int) -> tuple[Tensor, Tensor
     return torch.from_numpy(rows[:count]), values[:, 0], values[:, 1]
 
 
+@cache
+def _samples(count: int) -> tuple[Array, Array]:
+    """The samples' order from the middle outwards, and how far along the line each is."""
+    steps = np.arange(count)
+    outwards = np.argsort(np.abs(2 * steps + 1 - count), kind="stable")
+    return outwards, (steps.astype(np.float32) + HALF) / np.float32(count)
+
+
 def limb_integrals(
     fields: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, rule: LineRule
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,15 +214,13 @@ def limb_integrals(
     height, width = fields.shape[2:]
     numbers = (
         np.float32(rule.least),
+        np.float32(rule.faint),
         rule.bad,
         np.float32(rule.usual * height),
         np.float32(rule.longest * max(height, width)),
     )
-    steps = np.arange(rule.samples)
-    outwards = np.argsort(np.abs(2 * steps + 1 - rule.samples), kind="stable")
-    return _candidates(
-        *_integrals(*_columns(fields, places, image, part, limbs), numbers, outwards)
-    )
+    columns = _columns(fields, places, image, part, limbs)
+    return _candidates(*_integrals(*columns, numbers, _samples(rule.samples)))
 
 
 def limb_midpoints(

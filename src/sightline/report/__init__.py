@@ -1,0 +1,1 @@
+"""One HTML page, complete in itself, that shows what models found and how they compare."""

@@ -1,0 +1,39 @@
+"""OpenPose really learns, by the command line, on one core, with numbers."""
+
+from pathlib import Path
+
+import pytest
+from command_line import command
+
+from drawn_stars import stars
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_skeleton_of_ones_own(tmp_path: Path) -> None:
+    """Five points of drawn stars: 32 pictures, 200 steps from the embedded RetinaNet's backbone."""
+    data = stars(tmp_path / "stars", counts=(32, 8))
+    found = command(
+        *("train", data, "--model", "openpose", "--start", "retinanet", "--size", 256),
+        *("--steps", 200, "--batch", 4, "--threads", 1),
+        *("--set", "warmup_steps=20", "--set", "ema=0.9"),
+        *("--set", "evaluate_every=1.0", "--out", tmp_path / "run"),
+    )
+    print(f"stars: OKS AP {found['figures']['keypoints_AP']:.3f}")
+    assert found["figures"]["keypoints_AP"] >= 0.60
+
+
+def test_people(shared: Path, tmp_path: Path) -> None:
+    """COCO's people: 800 steps from the backbone of the embedded Mask R-CNN."""
+    labels = shared / "data" / "coco" / "annotations"
+    command(
+        *("train", labels / "person_keypoints_train.json", "--recipe", "openpose_mobilenet_v2"),
+        *("--set", "minutes=None", "--steps", 800, "--threads", 1, "--no-validate"),
+        *("--out", tmp_path / "run"),
+    )
+    figures = command(
+        *("evaluate", shared / "data" / "coco", "--model", tmp_path / "run"),
+        *("--annotations", labels / "person_keypoints_val.json"),
+    )
+    print(f"people: OKS AP {figures['keypoints_AP']:.3f}, AP50 {figures['keypoints_AP50']:.3f}")
+    assert figures["keypoints_AP"] >= 0.03

@@ -1,0 +1,166 @@
+"""The page in a real browser: what the sliders do, with the network shut, every request noted."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from drawn_page import candidates, drawn
+
+from sightline.ops.nms import nms_classwise
+from sightline.report.page import write
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("page") / "report.html", drawn())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, place: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page, opened; afterwards it has asked for nothing and complained of nothing."""
+    width, height = getattr(request, "param", (1280, 900))
+    context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+    tab, asked, said = context.new_page(), list[str](), list[str]()
+    tab.on("request", lambda one: asked.append(one.url))
+    tab.on("console", lambda one: said.append(one.text))
+    tab.on("pageerror", lambda one: said.append(str(one)))
+    tab.goto(place.as_uri())
+    yield tab
+    assert [url for url in asked if not url.startswith("data:")] == [place.as_uri()]
+    assert said == []
+    context.close()
+
+
+def kept_by_ours(score: float, iou: float) -> list[int]:
+    """What our own suppression leaves of the first photo's candidates."""
+    view = candidates(0, 40)
+    boxes = torch.tensor(view["boxes"]).view(-1, 4).double() / 10
+    scores = torch.tensor(view["scores"]).double() / 10000
+    above = int((scores > score).sum())
+    labels = torch.tensor(view["labels"])[:above]
+    return nms_classwise(boxes[:above].float(), scores[:above].float(), labels, iou).tolist()
+
+
+def slide(tab: Any, name: str, value: float) -> None:
+    tab.locator(f"#{name}").fill(str(value))
+
+
+def test_the_sliders_suppress_as_we_do(page: Any) -> None:
+    boxes = page.locator("#canvas .answer")
+    assert boxes.count() == len(kept_by_ours(0.3, 0.5))
+    for score, iou in ((0.05, 0.5), (0.05, 0.9), (0.7, 0.9), (0.0, 0.2), (0.0, 0.0)):
+        slide(page, "score", score)
+        slide(page, "iou", iou)
+        kept = page.evaluate("window.sightline.answer().kept")
+        assert kept == kept_by_ours(score, iou)
+        assert boxes.count() == len(kept)
+        assert page.locator("#summary").inner_text().startswith(f"{len(kept)} answer")
+    page.locator("#reset").click()
+    assert page.evaluate("window.sightline.answer().kept") == kept_by_ours(0.3, 0.5)
+
+
+def test_a_box_tells_its_region_its_classes_and_its_rivals(page: Any) -> None:
+    fates = page.evaluate("window.sightline.answer().fates")
+    best = next(i for i, fate in enumerate(fates) if fate["by"] < 0)
+    rivals = sum(fate["by"] == best for fate in fates)
+    page.locator("#canvas").focus()
+    page.keyboard.press("ArrowRight")
+    told = page.locator("#detail").inner_text()
+    assert f"Suppressed {rivals}: " in told and "from a region of" in told
+    assert page.locator("#canvas .rival").count() == rivals > 0
+    assert page.locator("#canvas .region").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("#canvas .picked").count() == 0
+    box = page.locator("#canvas .answer").last.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.locator("#canvas .picked").count() == 1
+
+
+def test_stages_images_and_models_change(page: Any) -> None:
+    marks = {
+        "Image": ".edge",
+        "Features": ".energy",
+        "Regions": ".window",
+        "Candidates": ".candidate",
+    }
+    page.locator("#tabs button").last.focus()
+    for title, mark in reversed(marks.items()):
+        page.keyboard.press("ArrowLeft")
+        assert page.locator("#tabs [aria-selected=true]").inner_text() == title
+        assert page.locator(f"#canvas .{mark}").count() > 0
+    page.locator("#strip button").nth(1).click()
+    assert "photo <1> & more.jpg (2 of 3)" in page.locator("#photo-name").inner_text()
+    page.locator("#model").select_option(label="yolo_v1")
+    assert page.locator("#iou").is_disabled() and page.locator("#iou-note").is_visible()
+    assert page.locator("script").count() == 2 and page.locator("main img[src=x]").count() == 0
+
+
+def test_the_table_sorts(page: Any) -> None:
+    def models() -> list[str]:
+        found: list[str] = page.locator("#table tbody th").all_inner_texts()
+        return found
+
+    assert models() == ["retinanet", "yolo_v1"]
+    head = page.locator("#table th[data-key=ms]")
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert models() == ["yolo_v1", "retinanet"] and head.get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Enter")
+    assert models() == ["retinanet", "yolo_v1"] and head.get_attribute("aria-sort") == "descending"
+    assert page.locator("#table td strong").all_inner_texts() == ["0.520", "12.0"]
+    assert "diverged <at once>" in page.locator("#failed").inner_text()
+
+
+CONTRAST = """() => {
+  const light = (rgb) => {
+    const [r, g, b] = rgb.match(/[\\d.]+/g).slice(0, 3).map((v) => {
+      const c = v / 255;
+      return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (!/, 0\\)$/.test(colour) && colour !== "transparent") return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const worst = [];
+  for (const node of document.querySelectorAll("body *:not(script):not(style)")) {
+    const text = [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim());
+    if (!text || node.closest("svg") || node.closest("noscript") || !node.offsetParent) continue;
+    const [a, b] = [light(getComputedStyle(node).color), light(ground(node))];
+    worst.push((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+  }
+  return Math.min(...worst);
+}"""
+
+
+@pytest.mark.parametrize("page", [(360, 740), (1280, 900)], indirect=True)
+def test_it_fits_a_phone_and_can_be_read(page: Any) -> None:
+    width = page.viewport_size["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(CONTRAST) >= 4.5  # WCAG 2, level AA
+    sizes = page.locator("#tabs button, #model, #reset").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().height)"
+    )
+    assert np.min(sizes) >= 36
