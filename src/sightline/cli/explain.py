@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sightline.cli.detect import MODEL, WEIGHTS, prepare, shown
+from sightline.cli.detect import MODEL, WEIGHTS, prepare
 from sightline.cli.labelled import ON_BAD, From
+from sightline.cli.telling import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -111,15 +111,14 @@ def _joined(trace: Trace, detector: BottomUp, index: int) -> PairFates:
     """Candidate parts: whose they are, and what became of that person."""
     pairs, rule = _all_pairs(trace, index), detector.decoding
     answers = _answers(trace, detector, index)
-    people = detector.people(trace.scored)
+    people, score = detector.people(trace.scored)
     own = trace.scored.regions.image.cpu()[people.amax(1)] == index
     place = torch.full((len(people),), -1)
     for row, region in enumerate(answers.region.tolist()):
         place[(people == region).any(1)] = row
     rows = people[:, detector.points]
-    values = torch.where(rows >= 0, trace.scored.scores[:, 0].cpu()[rows], 0.0)
     fate = torch.full_like(place, int(Outcome.BEYOND_LIMIT))
-    fate[values.mean(1) < rule.score] = int(Outcome.BELOW_SCORE)
+    fate[score < rule.score] = int(Outcome.BELOW_SCORE)
     fate[(rows >= 0).sum(1) < rule.least_parts] = int(Outcome.TOO_FEW_PARTS)
     fate[place >= 0] = int(Outcome.KEPT)
     outcome, by = torch.full_like(pairs.region, int(Outcome.UNJOINED)), pairs.region * 0 - 1

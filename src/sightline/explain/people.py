@@ -24,7 +24,7 @@ def person_fate(scene: Scene, detector: BottomUp, told: Outcomes, row: int) -> O
     parts = _parts(scene, detector, row)
     if not len(parts):
         return scene.tell(row, Stage.NOT_PROPOSED)
-    people = detector.people(scene.trace.scored)
+    people, _ = detector.people(scene.trace.scored)
     members = torch.isin(people, told.region[parts]).sum(1)
     if not len(members) or int(members.max()) == 0:
         return _of_part(scene, told, row, parts, Stage.LOST_EARLY)
