@@ -48,7 +48,9 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
     found, values = extras["limbs"].cpu(), extras["integrals"].float().cpu()
     shares = extras["shares"].float().cpu()
     match = match_greedy if detector.decoding.matching == "greedy" else match_optimal
-    kept = match(found, values, len(trace.scored.regions))
+    peaks = trace.scored.scores[:, 0].float().cpu()
+    strength = values * torch.minimum(peaks[found[:, 1]], peaks[found[:, 2]])
+    kept = match(found, strength, len(peaks))
     image = trace.scored.regions.image.cpu()
     mine = (image[found[:, 1]] == index).nonzero()[:, 0]
     mine = mine[values[mine].sort(descending=True, stable=True).indices]
