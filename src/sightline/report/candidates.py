@@ -40,7 +40,7 @@ def view(trace: Trace, detector: Detector, limit: int, features: bool = True) ->
     else:
         pairs = _answers(trace, limit)
         groups = pairs.label
-    rows, place = torch.unique(pairs.region, return_inverse=True)  # type: ignore[no-untyped-call]
+    rows, place = torch.unique(pairs.region, return_inverse=True)
     scores = trace.scored.scores[rows.to(trace.scored.scores.device)].float().cpu()
     top = scores.topk(min(RIVALS, scores.shape[1]), dim=1)
     answer: dict[str, Any] = {
