@@ -103,7 +103,9 @@ def test_stages_images_and_models_change(page: Any) -> None:
     for title, mark in reversed(marks.items()):
         page.keyboard.press("ArrowLeft")
         assert page.locator("#tabs [aria-selected=true]").inner_text() == title
-        assert page.locator(f"#canvas .{mark}").count() > 0
+        assert page.locator(f"#canvas {mark}").count() > 0
+        assert page.locator("#score").is_visible() == (title == "Candidates")
+    page.locator("#tabs button").last.click()
     page.locator("#strip button").nth(1).click()
     assert "photo <1> & more.jpg (2 of 3)" in page.locator("#photo-name").inner_text()
     page.locator("#model").select_option(label="yolo_v1")

@@ -75,6 +75,7 @@ function drawViewer() {
     const { photo, view, fates, found, seen } = now;
     const [height, width] = photo.size;
     const parts = [s("image", { href: `data:image/jpeg;base64,${photo.jpeg}`, width, height,
+      class: state.stage === 1 && view.features ? "dim" : null,
       preserveAspectRatio: "none" })];
     if (state.stage === 0) {
       const f = frame();
@@ -138,8 +139,9 @@ function drawViewer() {
   function detail() {
     const { view, fates, found } = now;
     const i = state.pick;
-    if (i < 0) return [h("p", { class: "quiet" }, state.stage < 3 ? STAGES[state.stage][2]
-      : "Point at a box, or focus the picture and press the arrow keys: its region, its classes, and whom it suppressed.")];
+    if (state.stage < 3) return [];
+    if (i < 0) return [h("p", { class: "quiet" }, "Point at a box, or focus the picture and press the arrow keys: "
+      + "its region, its classes, and whom it suppressed.")];
     const classes = state.model.classes;
     const region = view.regions[view.places[i]];
     const size = (b) => `${number(b[2] - b[0], 0)} × ${number(b[3] - b[1], 0)} pixels`;
@@ -203,6 +205,7 @@ function drawViewer() {
     at("iou-value").textContent = state.iou === null ? "–" : number(state.iou, 2);
     at("photo-name").textContent = `${now.photo.name} (${state.photo + 1} of ${photos.length})`;
     const levels = state.stage === 1 ? now.view.grids || [] : [];
+    at("sliders").hidden = state.stage < 3;
     at("levels").hidden = !levels.length;
     at("levels").replaceChildren(...levels.map((grid, i) => h("button", { type: "button",
       "aria-pressed": String(i === state.level), click: () => { state.level = i; show(); } },
