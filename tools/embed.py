@@ -65,6 +65,14 @@ def halved(stored: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
     return replace(stored, state=state)
 
 
+def at(stored: checkpoint.Checkpoint, longer: int | None) -> checkpoint.Checkpoint:
+    """The checkpoint with images prepared to another longer side."""
+    if longer is None:
+        return stored
+    preparation = {**stored.manifest["preparation"], "longer": longer}
+    return replace(stored, manifest={**stored.manifest, "preparation": preparation})
+
+
 def columns(found: dict[str, Any]) -> list[str]:
     """The figures of the card's table."""
     return [key for key in (*SHOWN, *EXTRA, *MASKS, *POSES) if key in found]
@@ -114,6 +122,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--val", type=Path, help="labels to evaluate on, where DATA is a file")
+    parser.add_argument("--longer", type=int, help="detect at this longer side, not the run's")
     parser.add_argument("--note", default="")
     parser.add_argument("--more-labels", type=Path, nargs="*", default=[], help="masks of val")
     parser.add_argument("--average", action="store_true", help="embed the mean of the weights")
@@ -123,7 +132,7 @@ def main() -> None:
     test = open_dataset(given.val) if given.val else open_dataset(given.data, "val")
     (val,) = with_more([test], given.more_labels)
     assert val is not None
-    stored = [halved(checkpoint.read(run)) for run in given.runs]
+    stored = [at(halved(checkpoint.read(run)), given.longer) for run in given.runs]
     found = [figures(one, val) for one in stored]
     first = columns(found[0])[0]
     best = max(range(len(found)), key=lambda i: found[i][first])

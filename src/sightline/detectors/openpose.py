@@ -252,10 +252,10 @@ def openpose_mobilenet_v2(
     association: Association = "pafs",
 ) -> OpenPose:
     """The light one, for CPUs: MobileNetV2's maps of strides 8, 16 and 32 as one of 96 channels,
-    two stages of fields and one of maps, 416 pixels.
+    two stages of fields and one of maps, 512 pixels.
     """
     parts, encoder = _parts(skeleton, neck), Stack(MobileNetV2(), (8, 16, 32), 96)
     network = Network(encoder, nets.light(encoder.channels, *_channels(parts, association)))
     criterion, decoding = PoseCriterion(association, near=4.0), Decoding(association=association)
-    preparation = Preparation(shorter=None, longer=416)
+    preparation = Preparation(shorter=None, longer=512)
     return OpenPose(classes, skeleton, parts, network, criterion, preparation, decoding)
