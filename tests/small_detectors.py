@@ -29,6 +29,13 @@ HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
 EVERY = [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
 """All models, where a test takes long with those of 30 million weights and more."""
 
+BRIEF = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "keypoint_rcnn_mobilenet_v2" else name
+    for name in LIGHT
+]
+BRIEF += [pytest.param(name, marks=pytest.mark.slow) for name in HEAVY]
+"""The same where each takes many looks, and a branch on top of another model brings little."""
+
 CLASSES = ("cat", "dog", "person")
 
 

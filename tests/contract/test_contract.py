@@ -179,7 +179,7 @@ TRUTHS = {
             name,
             truth,
             id=f"{name}-{kind}",
-            marks=[pytest.mark.slow] if name in HEAVY and kind != "one empty" else [],
+            marks=[pytest.mark.slow] if name in HEAVY else [],
         )
         for name in sorted(catalogue.MODELS)
         for kind, truth in TRUTHS.items()

@@ -36,7 +36,11 @@ def test_the_models_have_their_switches() -> None:
 
 @pytest.mark.parametrize(
     ("name", "key", "choice"),
-    [case for case in SWITCHES if "mobilenet" in case[0] and case[1] != "loss"],
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] if case[0].startswith("rcnn") else [])
+        for case in SWITCHES
+        if "mobilenet" in case[0] and case[1] != "loss"
+    ],
 )
 def test_a_checkpoint_remembers_its_switches(
     name: str, key: str, choice: str, tmp_path: Path

@@ -129,6 +129,7 @@ def test_torchrun_that_is_asked_to_stop_lets_the_step_end(drawn: Dataset, tmp_pa
     assert same_bits(stopped, whole)
 
 
+@pytest.mark.slow
 def test_one_that_is_asked_to_stop_stops_all(drawn: Dataset, tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run(2, drawn, whole)
