@@ -64,9 +64,9 @@ def test_its_pictures_have_limbs_and_its_figures_are_of_keypoints(
 ) -> None:
     from sightline.explain import draw
 
-    drawn: list[tuple[tuple[int, int], ...] | None] = []
+    drawn: list[tuple[tuple[int, int], ...]] = []
     monkeypatch.setattr(
-        draw, "_skeleton", lambda pen, points, style, brush: drawn.append(style.limbs)
+        draw, "draw_person", lambda picture, points, limbs, *more: drawn.append(limbs)
     )
     image = data / "images" / "val" / "1.png"
     assert status_of("detect", image, "--model", run, "--score", "0.001", "--out", tmp_path) == 0
