@@ -5,6 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sightline.detectors.bottom_up import BottomUp, Decoding
+from sightline.preparation import Preparation
+from sightline.skeletons import Skeleton, skeleton
+from sightline.types import Features
+
 Limbs = Sequence[tuple[int, int]]
 
 
@@ -42,3 +47,35 @@ def midpoint_maps(
     """(1, L, h, w): a Gaussian half-way along each limb."""
     ends = torch.tensor(limbs)
     return part_maps((people[:, ends[:, 0]] + people[:, ends[:, 1]]) / 2, size, sigma)
+
+
+POINTS = ("head", "left_hand", "right_hand", "left_foot", "right_foot")
+BODY = skeleton((*POINTS, "neck"), [(5, 0), (5, 1), (5, 2), (5, 3), (5, 4)])
+ANSWER = skeleton(POINTS, [(0, 1)])
+SIZE = (30, 44)
+
+
+class Drawn(BottomUp):
+    """Answers with the maps that it was given, whatever the image."""
+
+    def __init__(self, people: Tensor, decoding: Decoding, parts: Skeleton = BODY) -> None:
+        super().__init__(("person",), ANSWER, parts, 8, Preparation(None, 352, 8), decoding)
+        self.drawn: Features = self.draw(people)
+
+    def draw(self, people: Tensor) -> Features:
+        limbs = self.parts.limbs
+        if self.decoding.association == "midpoints":
+            return part_maps(people, SIZE), midpoint_maps(people, limbs, SIZE)
+        return part_maps(people, SIZE), limb_fields(people, limbs, SIZE)
+
+    def maps(self, pixels: Tensor) -> Features:
+        return tuple(maps.expand(len(pixels), -1, -1, -1) for maps in self.drawn)
+
+
+def person(x: float, y: float) -> Tensor:
+    """Six parts around a neck."""
+    arms = torch.tensor([[0.3, -4], [5.2, 1.6], [-5.1, 2.1], [2.4, 9.3], [-2.7, 9.1], [0, 0]])
+    return arms + torch.tensor([x, y])
+
+
+CROWD = torch.stack([person(8.3, 7.1), person(21.7, 12.4), person(35.2, 9.9)])

@@ -9,11 +9,14 @@ import torch
 from PIL import Image
 from skimage import data
 
+from drawn_poses import Drawn, person
 from sightline import pipeline
 from sightline.data.records import Objects
+from sightline.detectors.bottom_up import Decoding
 from sightline.explain import View, stages
 from sightline.explain.encode_views import merged
 from sightline.explain.view import shown, write
+from sightline.ops.limbs import LineRule
 from sightline.pipeline import Detector, Trace
 from small_detectors import small
 
@@ -81,6 +84,20 @@ def test_numbers_are_those_of_the_trace(looked: tuple[str, Detector, Trace, list
         assert row[6] == pytest.approx(row[4] * row[5], abs=1e-4)  # type: ignore[operator]
     if "suppression" in found and name != "selective_search":
         assert all(row[4] > 0.3 for row in found["suppression"].table)  # type: ignore[operator]
+
+
+def test_which_limbs_were_taken(tmp_path: Path) -> None:
+    """More candidates than limbs: two people who stand close have limbs to each other's parts."""
+    people = torch.stack([person(8.3, 7.1), person(11.8, 8.4)])
+    detector = Drawn(people, Decoding(line=LineRule(share=0.3, least=0.0)))
+    trace = pipeline.run(detector, [torch.zeros(3, 480, 704, dtype=torch.uint8)])
+    view = by_name(stages(trace, detector))["limbs"]
+    rows = detector.matched(trace.scored)
+    assert 0 < len(rows) < len(view.table) == len(trace.scored.extras["limbs"])
+    taken = [row[1:3] for row in view.table if row[5] == "yes"]
+    ends = trace.scored.extras["limbs"][rows, 1:].tolist()
+    assert sorted(taken) == sorted(map(tuple, ends)) and view.numbers["taken"] == len(rows)  # type: ignore[type-var]
+    assert [path.suffix for path in write(tmp_path, "two people", [view])].count(".png") == 1
 
 
 def test_a_page_with_its_pictures(

@@ -186,18 +186,24 @@ class BottomUp(nn.Module):
         scores = regions.boxes.new_zeros(len(regions)) if regions.scores is None else regions.scores
         return Scored(regions, scores[:, None], regions.boxes, extras)
 
-    def people(self, scored: Scored) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
-        """The row of each person's every part, −1 where there is none, and the person's score: the
-        mean of its limbs' integrals, 0 for those that it lacks. All images, on the CPU.
+    def matched(self, scored: Scored) -> Int[Tensor, "M"]:
+        """The rows of the candidate limbs that the matching takes, best first, on the CPU.
 
         A limb is as strong as its integral times the weaker of its ends: of peaks that are hardly
         there only those remain that a field leads to, and that no better one competes with.
         """
         limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
-        values, part = scored.scores[:, 0].cpu(), scored.regions.level.cpu()
+        values = scored.scores[:, 0].cpu()
         strength = integrals * torch.minimum(values[limbs[:, 1]], values[limbs[:, 2]])
         match = match_greedy if self.decoding.matching == "greedy" else match_optimal
-        kept = match(limbs, strength, len(values))
+        return match(limbs, strength, len(values))
+
+    def people(self, scored: Scored) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
+        """The row of each person's every part, −1 where there is none, and the person's score: the
+        mean of its limbs' integrals, 0 for those that it lacks. All images, on the CPU.
+        """
+        limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
+        kept, part = self.matched(scored), scored.regions.level.cpu()
         people, total = assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
         return people, (total / len(self.limbs)).clamp(max=1)
 

@@ -8,7 +8,6 @@ from numpy import ndarray
 from sightline.detectors.bottom_up import BottomUp
 from sightline.explain.canvas import heat, panels, pixels_of, scene, shade_of
 from sightline.explain.view import View
-from sightline.ops.assembly import match_greedy, match_optimal
 from sightline.pipeline import Detector, Trace
 
 if TYPE_CHECKING:
@@ -47,10 +46,8 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
     extras, names = trace.scored.extras, detector.parts.points
     found, values = extras["limbs"].cpu(), extras["integrals"].float().cpu()
     shares = extras["shares"].float().cpu()
-    match = match_greedy if detector.decoding.matching == "greedy" else match_optimal
-    peaks = trace.scored.scores[:, 0].float().cpu()
-    strength = values * torch.minimum(peaks[found[:, 1]], peaks[found[:, 2]])
-    kept = match(found, strength, len(peaks))
+    kept = torch.zeros(len(found), dtype=torch.bool)
+    kept[detector.matched(trace.scored)] = True
     image = trace.scored.regions.image.cpu()
     mine = (image[found[:, 1]] == index).nonzero()[:, 0]
     mine = mine[values[mine].sort(descending=True, stable=True).indices]
