@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sightline import boxes as bx
 from sightline.errors import UsageError
+from sightline.ops.oks import fall_off, mean_over
 from sightline.skeletons import DEFAULT_SIGMA
 from sightline.types import Detections
 
@@ -87,13 +87,11 @@ def pose_likeness(
 ) -> Float[Tensor, "T N"]:
     """OKS over the points that both poses have (score > 0); 0 where they share none.
 
-    Σ exp(−d² / (2 s² κ²)) / number of shared points, s² the known object's area, κ = 2σ (COCO).
+    s² is the known object's area.
     """
     shared = (known[:, None, :, 2] > 0) & (found[None, :, :, 2] > 0)
-    distance = (known[:, None, :, :2] - found[None, :, :, :2]).square().sum(dim=-1)
-    spread = 2 * (2 * sigmas).square() * areas.clamp(min=1)[:, None, None]
-    values = (-distance / spread).exp() * shared
-    return values.sum(dim=-1) / shared.sum(dim=-1).clamp(min=1)
+    wide = areas.clamp(min=1)[:, None, None]
+    return mean_over(fall_off(known[:, None, :, :2], found[None, :, :, :2], wide, sigmas), shared)
 
 
 @dataclass
@@ -151,6 +149,8 @@ def follow(
 
 def _pairs(alike: Float[Tensor, "T N"], least: float) -> tuple[Tensor, Tensor]:
     """Rows and columns of the pairs of the best assignment, of those that are alike enough."""
+    from scipy.optimize import linear_sum_assignment  # half a second, and only videos need it
+
     allowed = torch.where(alike >= least, alike, torch.zeros_like(alike))
     rows, columns = (torch.from_numpy(part) for part in linear_sum_assignment(-allowed.numpy()))
     kept = allowed[rows, columns] > 0

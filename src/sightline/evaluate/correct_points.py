@@ -17,11 +17,13 @@ Letters: G people, P points.
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from sightline.evaluate.columns import Columns
 from sightline.evaluate.report import CORRECT_FIGURES
+from sightline.ops.oks import oks_with_truth
 from sightline.skeletons import Skeleton
 
 MOST = 20
@@ -74,28 +76,30 @@ def _takers(
         order = answers[np.argsort(-found.scores[answers], kind="stable")]
         for label in np.unique(truth.label[people]):
             free = people[counted[people] & (truth.label[people] == label)]
-            for row in order[found.label[order] == label][:MOST]:
-                if not len(free):
-                    break
-                alike = _likeness(columns, int(row), free, skeleton)
-                best = int(alike.argmax())
-                if alike[best] > 0:
-                    taker[free[best]] = row
-                    free = np.delete(free, best)
+            best = order[found.label[order] == label][:MOST]
+            if len(free) and len(best):
+                alike = _likeness(columns, best, free, skeleton)
+                for row, values in zip(best, alike, strict=True):
+                    place = int(values.argmax())
+                    if values[place] > 0:
+                        taker[free[place]] = row
+                        alike[:, place] = 0  # taken
     return taker
 
 
 def _likeness(
-    columns: Columns, row: int, people: Int64[ndarray, "G"], skeleton: Skeleton
-) -> Float[ndarray, "G"]:
-    """COCO's OKS of an answer with each of these people."""
+    columns: Columns, answers: Int64[ndarray, "D"], people: Int64[ndarray, "G"], skeleton: Skeleton
+) -> Float[ndarray, "D G"]:
+    """COCO's OKS of these answers with these people."""
     truth = columns.truth
     points, guesses = truth.shapes.keypoints, columns.found.shapes.keypoints
     assert points is not None and guesses is not None
-    seen = points[people, :, 2] > 0
-    away = np.square(guesses[row, :, :2] - points[people, :, :2]).sum(axis=2)
-    spread = 2 * np.square(2 * np.array(skeleton.sigmas)) * truth.area[people, None].clip(1e-9)
-    alike: ndarray = (np.exp(-away / spread) * seen).sum(axis=1) / seen.sum(axis=1)
+    alike: ndarray = oks_with_truth(
+        torch.from_numpy(guesses[answers, :, :2]),
+        torch.from_numpy(points[people]),
+        torch.from_numpy(truth.area[people]),
+        torch.tensor(skeleton.sigmas, dtype=torch.float64),
+    ).numpy()
     return alike
 
 

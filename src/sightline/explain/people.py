@@ -1,14 +1,13 @@
 """How far people came that are joined from their parts: candidate parts instead of regions."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sightline.detectors.bottom_up import BottomUp
 from sightline.explain.records import ObjectFate
 from sightline.explain.scene import Scene, answered
-from sightline.explain.truth import fall_off
 from sightline.explain.words import Stage
+from sightline.ops.oks import TINY, fall_off
 from sightline.reasons import Outcome, Outcomes
 
 
@@ -48,16 +47,12 @@ def _parts(scene: Scene, detector: BottomUp, row: int) -> Tensor:
     part = regions.level[scene.rows].cpu()
     points = None if objects.keypoints is None else objects.keypoints[row]
     if points is not None and len(points) == len(detector.points) and (points[:, 2] > 0).any():
-        area = objects.area[row : row + 1]
-        near = np.zeros(len(middle), bool)
-        for point, network in enumerate(detector.points):
-            mine = (part == network).numpy()
-            if points[point, 2] > 0 and mine.any():
-                there = np.broadcast_to(points[None, :, :2], (int(mine.sum()), len(points), 2))
-                at = np.repeat(middle[mine].numpy()[:, None], len(points), axis=1)
-                value = fall_off(at[:, None], there[:, None], area, detector.skeleton)
-                near[np.flatnonzero(mine)[value[:, 0, point] >= scene.iou]] = True
-        rows = torch.from_numpy(np.flatnonzero(near))
+        area = torch.tensor(max(float(objects.area[row]), TINY), dtype=torch.float64)
+        sigmas = torch.tensor(detector.skeleton.sigmas, dtype=torch.float64)
+        truth = torch.from_numpy(points).double()
+        alike = fall_off(middle[:, None], truth[None, :, :2], area, sigmas)
+        own = (part[:, None] == torch.tensor(detector.points)) & (truth[:, 2] > 0)
+        rows = (own & (alike >= scene.iou)).any(dim=1).nonzero()[:, 0]
     else:
         x1, y1, x2, y2 = scene.truth.boxes[row].tolist()
         x, y = middle.unbind(1)

@@ -17,6 +17,7 @@ from sightline.errors import UsageError
 from sightline.evaluate.columns import as_written
 from sightline.evaluate.errors import causes
 from sightline.evaluate.matching import assign, cap, overlaps, ranked
+from sightline.ops.oks import oks_with_truth
 from sightline.pipeline import Detector
 from sightline.skeletons import Skeleton
 from sightline.types import Detections
@@ -80,36 +81,10 @@ def alike(answers: Detections, truth: Truth, skeleton: Skeleton | None) -> Float
         return table
     there = points[..., 2] > 0
     rows = there.any(axis=1) & ~objects.crowd
-    table[:, rows] = oks(found.cpu().double().numpy(), points, objects.area, skeleton)[:, rows]
+    known = torch.from_numpy(points[rows]), torch.from_numpy(objects.area[rows])
+    sigmas = torch.tensor(skeleton.sigmas, dtype=torch.float64)
+    table[:, rows] = oks_with_truth(found.cpu()[..., :2], *known, sigmas).numpy()
     return table
-
-
-def oks(
-    found: Float64[ndarray, "D P 3"],
-    points: Float[ndarray, "G P 3"],
-    area: Float[ndarray, "G"],
-    skeleton: Skeleton,
-) -> Float64[ndarray, "D G"]:
-    """The mean of `fall_off` over each object's labelled points; 0 for objects without any."""
-    there = points[..., 2] > 0
-    value = fall_off(found[:, None, :, :2], points[None, :, :, :2], area, skeleton)
-    answer: ndarray = (value * there).sum(axis=2) / np.maximum(1, there.sum(axis=1))
-    return answer
-
-
-def fall_off(
-    found: Float[ndarray, "*d P 2"],
-    points: Float[ndarray, "*g P 2"],
-    area: Float[ndarray, "G"],
-    skeleton: Skeleton,
-) -> Float64[ndarray, "*any P"]:
-    """exp(−d² / (2 s² κ²)) of points that are d away from where they should be; κ = 2σ, s² the
-    object's area. Arrays end in (G, P, 2).
-    """
-    distance = ((found.astype(float) - points) ** 2).sum(axis=-1)
-    kappa = 2 * np.array(skeleton.sigmas)
-    answer: ndarray = np.exp(-distance / (2 * (area[:, None] + 1e-9) * kappa**2))
-    return answer
 
 
 @dataclass(frozen=True)

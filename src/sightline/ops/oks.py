@@ -2,11 +2,11 @@
 
 OKS = Σ_i exp(−d_i² / (2 s² κ_i²)) δ(v_i > 0) / Σ_i δ(v_i > 0), with s² the object's area and
 κ_i = 2σ_i. Between two *answers*, of which neither is the truth, every point counts and s² is the
-mean of both areas: what suppression and tracking ask for. Points are (x, y) in pixels.
+mean of both areas: what suppression asks for. Points are (x, y) in pixels.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sightline.errors import UsageError
@@ -14,6 +14,38 @@ from sightline.ops.checks import require_fraction
 
 TINY = 1e-9
 """Keeps the similarity of poses without area finite: 1 where they are the same, else 0."""
+
+
+def fall_off(
+    points: Float[Tensor, "... 2"],
+    others: Float[Tensor, "... 2"],
+    areas: Float[Tensor, "..."],
+    sigmas: Float[Tensor, "..."],
+) -> Float[Tensor, "..."]:
+    """exp(−d² / (2 s² κ²)) of points that are d apart; all broadcast. `areas`, s², are above 0."""
+    distance = (points - others).square().sum(dim=-1)
+    return (-distance / (2 * (2 * sigmas).square() * areas)).exp()
+
+
+def mean_over(
+    values: Float[Tensor, "... P"], counted: Bool[Tensor, "... P"]
+) -> Float[Tensor, "..."]:
+    """The mean of the points that count; 0 where none does."""
+    return (values * counted).sum(dim=-1) / counted.sum(dim=-1).clamp(min=1)
+
+
+def oks_with_truth(
+    found: Float[Tensor, "D P 2"],
+    truth: Float[Tensor, "G P 3"],
+    areas: Float[Tensor, "G"],
+    sigmas: Float[Tensor, "P"],
+) -> Float[Tensor, "D G"]:
+    """COCO's similarity of answers and objects: over each object's labelled points (visibility
+    above 0), s² its area; 0 for objects without any. In double precision.
+    """
+    wide = areas.double()[:, None].clamp(min=TINY)
+    values = fall_off(found[:, None].double(), truth[None, ..., :2].double(), wide, sigmas.double())
+    return mean_over(values, truth[..., 2] > 0)
 
 
 def oks(
@@ -29,10 +61,9 @@ def oks(
     """
     _require(points, areas, sigmas)
     _require(others, other_areas, sigmas)
-    distance = (points[:, None].double() - others[None].double()).square().sum(dim=-1)
-    area = (areas[:, None].double() + other_areas[None].double()) / 2
-    spread = 2 * (2 * sigmas.double()).square() * (area[..., None] + TINY)
-    return (-distance / spread).exp().mean(dim=-1).float()
+    wide = (areas[:, None, None].double() + other_areas[None, :, None].double()) / 2 + TINY
+    values = fall_off(points[:, None].double(), others[None].double(), wide, sigmas.double())
+    return values.mean(dim=-1).float()
 
 
 def oks_nms(
