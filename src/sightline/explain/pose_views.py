@@ -2,13 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
 from numpy import ndarray
+from torch import Tensor
 
 from sightline.detectors.bottom_up import BottomUp
 from sightline.explain.canvas import heat, panels, pixels_of, scene, shade_of
+from sightline.explain.pose_maps import draw_fields, draw_parts
 from sightline.explain.view import View
 from sightline.pipeline import Detector, Trace
+from sightline.types import Frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +34,11 @@ def parts(trace: Trace, detector: Detector, index: int) -> View | None:
         rows.append((name, len(values), best, float(maps[part].max())))
 
     def draw() -> "Figure":
-        figure, axes = panels(len(names), trace.batch.size, columns=6, width=2.0)
-        for axis, name, one in zip(axes, names, maps, strict=True):
+        figure, axes = panels(1 + len(names), trace.batch.size, columns=6, width=2.0)
+        size, pixels = trace.batch.size, pixels_of(trace, detector, index)
+        seen = draw_parts(_tensor(pixels), maps, Frame(size, size), size)
+        scene(axes[0], np.asarray(seen), "every part")
+        for axis, name, one in zip(axes[1:], names, maps, strict=True):
             heat(axis, one, name, 0.0)
         return figure
 
@@ -80,26 +88,23 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
     )
 
 
-def _fields(axes: "Axes", trace: Trace, detector: BottomUp, index: int, pixels: ndarray) -> None:
-    """The strongest field of each cell as an arrow; of midpoints the map."""
-    fields = trace.features[1][index].detach().float().cpu()
-    rows, columns = fields.shape[1:]
-    stride = trace.batch.size[0] / rows
-    scene(axes, pixels, "fields: the strongest limb of each cell")
-    if detector.decoding.association != "pafs":
-        axes.imshow(
-            fields.amax(0),
-            alpha=0.6,
-            extent=(-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5),
-        )
+def _tensor(pixels: UInt8[ndarray, "H W 3"]) -> UInt8[Tensor, "3 H W"]:
+    """An image as `pose_maps` takes it."""
+    return torch.from_numpy(pixels).movedim(2, 0)
+
+
+def _fields(
+    axes: "Axes", trace: Trace, detector: BottomUp, index: int, pixels: UInt8[ndarray, "H W 3"]
+) -> None:
+    """The strongest field everywhere, its direction as a hue; of midpoints the map."""
+    fields, size = trace.features[1][index].detach().float().cpu(), trace.batch.size
+    if detector.decoding.association == "pafs":
+        seen = draw_fields(_tensor(pixels), fields, Frame(size, size), size)
+        scene(axes, np.asarray(seen), "fields: hue is direction, strength length")
         return
-    pairs = fields.view(-1, 2, rows, columns)
-    length, which = pairs.norm(dim=1).max(dim=0)
-    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    strong = length > 0.25
-    chosen = pairs[which, :, y, x][strong]
-    at = (torch.stack([x, y], -1)[strong] + 0.5) * stride
-    shades = [shade_of(limb) for limb in which[strong].tolist()]
-    if len(at):
-        axes.quiver(at[:, 0], at[:, 1], chosen[:, 0], chosen[:, 1], color=shades, angles="xy",
-                    scale_units="xy", scale=1.2 / stride, width=0.003)  # fmt: skip
+    scene(axes, pixels, "midpoints: the strongest limb of each cell")
+    axes.imshow(
+        fields.amax(0),
+        alpha=0.6,
+        extent=(-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5),
+    )
