@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline import processes
-from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From, MoreLabels
+from sightline.cli.labelled import (
+    ON_BAD,
+    DataOrNone,
+    From,
+    ImageFolder,
+    Judged,
+    LabelFile,
+    MoreLabels,
+)
 
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
@@ -23,13 +31,11 @@ DETECTIONS = "Evaluate this COCO result file instead of a model."
 
 
 def evaluate(
-    data: Annotated[Path | None, typer.Argument(help=SOURCE, show_default=False)] = None,
+    data: DataOrNone = None,
     source_format: From = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
-    ] = None,
-    annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    split: Judged = None,
+    annotations: LabelFile = None,
+    images: ImageFolder = None,
     more_labels: MoreLabels = None,
     model: Annotated[
         str, typer.Option(help="A name of `sightline models`, or a checkpoint.")

@@ -23,6 +23,18 @@ From = Annotated[
     ),
 ]
 
+DataOrNone = Annotated[Path | None, typer.Argument(help=SOURCE, show_default=False)]
+
+Judged = Annotated[
+    str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
+]
+"""The split that is judged."""
+
+LabelFile = Annotated[Path | None, typer.Option(help=ANNOTATIONS)]
+
+ImageFolder = Annotated[Path | None, typer.Option(help="Folder of the images of these.")]
+"""Beside a `LabelFile`."""
+
 MoreLabels = Annotated[
     list[Path] | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.evaluate import opened
-from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From
+from sightline.cli.labelled import ON_BAD, DataOrNone, From, ImageFolder, Judged, LabelFile
 
 if TYPE_CHECKING:
     from sightline.explain.losses import Losses
@@ -18,13 +18,11 @@ MODELS = "Names of `sightline models`, or checkpoints, with commas: a column eac
 
 
 def lost(
-    data: Annotated[Path | None, typer.Argument(help=SOURCE, show_default=False)] = None,
+    data: DataOrNone = None,
     source_format: From = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
-    ] = None,
-    annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    split: Judged = None,
+    annotations: LabelFile = None,
+    images: ImageFolder = None,
     models: Annotated[str, typer.Option(help=MODELS)] = "retinanet",
     iou: Annotated[
         float, typer.Option(min=0.1, max=0.95, help="From which overlap on an object is found.")

@@ -10,20 +10,18 @@ import typer
 from typer.core import TyperCommand
 
 from sightline.cli.evaluate import opened
-from sightline.cli.labelled import ANNOTATIONS, ON_BAD, SOURCE, From
+from sightline.cli.labelled import ON_BAD, DataOrNone, From, ImageFolder, Judged, LabelFile
 
 LIMIT = "Judge the best N proposals an image; may be repeated.  [default: 100, 1000, 2000]"
 MODEL = "A name of `sightline models`, or a checkpoint; of two stages the first is judged."
 
 
 def proposals(
-    data: Annotated[Path | None, typer.Argument(help=SOURCE, show_default=False)] = None,
+    data: DataOrNone = None,
     source_format: From = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split of DATA.", show_default="val, where there is one")
-    ] = None,
-    annotations: Annotated[Path | None, typer.Option(help=ANNOTATIONS)] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images of these.")] = None,
+    split: Judged = None,
+    annotations: LabelFile = None,
+    images: ImageFolder = None,
     model: Annotated[str, typer.Option(help=MODEL)] = "selective_search",
     mode: Annotated[
         str | None,
