@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import command
+from command_line import command, people_posed
 
 from drawn_stars import stars
 
@@ -27,15 +27,5 @@ def test_a_skeleton_of_ones_own(tmp_path: Path) -> None:
 
 def test_people(shared: Path, tmp_path: Path) -> None:
     """COCO's people in their labelled boxes: 400 steps from the embedded Mask R-CNN's backbone."""
-    labels = shared / "data" / "coco" / "annotations"
-    command(
-        *("train", labels / "person_keypoints_train.json", "--recipe", "cpm_mobilenet_v2"),
-        *("--set", "minutes=None", "--steps", 400, "--threads", 1, "--no-validate"),
-        *("--out", tmp_path / "run"),
-    )
-    figures = command(
-        *("evaluate", shared / "data" / "coco", "--model", tmp_path / "run", "--people", "truth"),
-        *("--annotations", labels / "person_keypoints_val.json"),
-    )
-    print(f"people: OKS AP {figures['keypoints_AP']:.3f}, PCK {figures['keypoints_PCK']:.3f}")
+    figures = people_posed(shared, "cpm_mobilenet_v2", 400, tmp_path / "run", "--people", "truth")
     assert figures["keypoints_AP"] >= 0.05

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import command
+from command_line import command, people_posed
 
 from drawn_stars import stars
 
@@ -25,15 +25,5 @@ def test_a_skeleton_of_ones_own(tmp_path: Path) -> None:
 
 def test_people(shared: Path, tmp_path: Path) -> None:
     """COCO's people: 800 steps from the backbone of the embedded Mask R-CNN."""
-    labels = shared / "data" / "coco" / "annotations"
-    command(
-        *("train", labels / "person_keypoints_train.json", "--recipe", "openpose_mobilenet_v2"),
-        *("--set", "minutes=None", "--steps", 800, "--threads", 1, "--no-validate"),
-        *("--out", tmp_path / "run"),
-    )
-    figures = command(
-        *("evaluate", shared / "data" / "coco", "--model", tmp_path / "run"),
-        *("--annotations", labels / "person_keypoints_val.json"),
-    )
-    print(f"people: OKS AP {figures['keypoints_AP']:.3f}, AP50 {figures['keypoints_AP50']:.3f}")
+    figures = people_posed(shared, "openpose_mobilenet_v2", 800, tmp_path / "run")
     assert figures["keypoints_AP"] >= 0.03

@@ -14,7 +14,7 @@ cells near a part or on a limb count more than others, because most cells are em
 Key of shapes: B images, N people, P parts, L limbs, h w cells of a map of stride s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -219,6 +219,20 @@ def _channels(parts: Skeleton, association: Association) -> tuple[int, int]:
     return each * len(parts.limbs), len(parts.points) + 1
 
 
+def _published(
+    classes: Sequence[str],
+    skeleton: Skeleton,
+    neck: Neck,
+    association: Association,
+    stages: Callable[[int, int, int], nn.Module],
+) -> OpenPose:
+    """The stages of a paper on VGG-19's front."""
+    parts, encoder = _parts(skeleton, neck), nets.Features()
+    network = Network(encoder, stages(encoder.channels, *_channels(parts, association)))
+    criterion, decoding = PoseCriterion(association), Decoding(association=association)
+    return OpenPose(classes, skeleton, parts, network, criterion, BYTES_TO_HALF, decoding)
+
+
 def openpose_2017_vgg19(
     classes: Sequence[str],
     skeleton: Skeleton = PERSON,
@@ -226,10 +240,7 @@ def openpose_2017_vgg19(
     association: Association = "pafs",
 ) -> OpenPose:
     """The first paper's: VGG-19's front, two branches, six stages."""
-    parts, encoder = _parts(skeleton, neck), nets.Features()
-    network = Network(encoder, nets.TwoBranches(encoder.channels, *_channels(parts, association)))
-    criterion, decoding = PoseCriterion(association), Decoding(association=association)
-    return OpenPose(classes, skeleton, parts, network, criterion, BYTES_TO_HALF, decoding)
+    return _published(classes, skeleton, neck, association, nets.TwoBranches)
 
 
 def openpose_2019_vgg19(
@@ -239,10 +250,7 @@ def openpose_2019_vgg19(
     association: Association = "pafs",
 ) -> OpenPose:
     """The second paper's: four stages of fields, then two of maps, of triplets of 3×3."""
-    parts, encoder = _parts(skeleton, neck), nets.Features()
-    network = Network(encoder, nets.in_turn(encoder.channels, *_channels(parts, association)))
-    criterion, decoding = PoseCriterion(association), Decoding(association=association)
-    return OpenPose(classes, skeleton, parts, network, criterion, BYTES_TO_HALF, decoding)
+    return _published(classes, skeleton, neck, association, nets.in_turn)
 
 
 def openpose_mobilenet_v2(

@@ -223,11 +223,8 @@ def _resized(
 ) -> list[str]:
     """The entries of a detector that have another shape for these classes and keypoints."""
     own: dict[str, Tensor] = detector.state_dict()
-    try:
-        model: Any = catalogue.build(recipe.model, classes, skeleton, dict(recipe.options))
-    except UsageError as error:
-        if error.code != "usage.class_count":
-            raise
-        return []  # a model of one class: nothing in it depends on their number
+    if catalogue.learns_poses(recipe.model):  # of one class, on which nothing depends
+        classes = detector.classes
+    model: Any = catalogue.build(recipe.model, classes, skeleton, dict(recipe.options))
     other: dict[str, Tensor] = model.state_dict()
     return [key for key in own if own[key].shape != other[key].shape]
