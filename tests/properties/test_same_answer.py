@@ -97,13 +97,15 @@ def test_company_and_threads_change_nothing(
 
 def partners(found: Regions, wanted: Regions) -> torch.Tensor:
     """The row of `found` that is each row of `wanted`: the first stage's answers stand in the order
-    of their scores, and where these differ by rounding alone in either order.
+    of their scores, and where these differ by rounding alone in either order. Regions in the same
+    place are told apart by their level: two parts of a body may have their peaks there.
     """
     assert found.scores is not None
     torch.testing.assert_close(found.scores, wanted.scores, rtol=0, atol=SCORES)
     if torch.equal(found.boxes, wanted.boxes):  # where boxes are equal, they cannot tell rows apart
         return torch.arange(len(wanted))
     apart = (found.boxes[None] - wanted.boxes[:, None]).abs().amax(dim=2)
+    apart[found.level[None] != wanted.level[:, None]] = torch.inf
     assert apart.amin(dim=1).max() <= PIXELS
     return apart.argmin(dim=1)
 
