@@ -53,6 +53,11 @@ def test_what_is_recommended() -> None:
     assert said[4] == "Least training: near (30 s, AP 0.498)."
     assert "42 test images" in said[5] and "±0.05" in said[5]
     assert len(advice(found.rows, found.times, 400)) == 5
+    alike = found.times | {"best": times(120.0, 314_000_000, 31.5)}
+    said = advice(found.rows, alike, 400)
+    assert said[3:] == [
+        "Least memory: best (314 MB, AP 0.500).", "Least training: best (32 s, AP 0.500)."
+    ]  # fmt: skip
     slow = {"best": times(2000.0, 1)}
     assert "none, the quickest takes 2000 ms (best)" in advice(found.rows[:1], slow, 400)[1]
     assert "No model found anything" in advice([row("none", 0.0, 1)], {}, 42)[0]
