@@ -11,8 +11,8 @@ LIMITS = ((30, 1000 / 30), (10, 1000 / 10))
 """Images a second that one thread is asked for, and the milliseconds that leaves for one."""
 
 ALIKE = 1.05
-"""Costs up to this many times the least are no reason to prefer one: under a budget of time all take
-nearly the same, and so does the memory of the library itself.
+"""Costs up to this many times the least are no reason to prefer one: a budget of time is nearly the
+same for all, and so is the memory of the library itself.
 """
 
 FEW = 100
