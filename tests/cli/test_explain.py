@@ -47,7 +47,8 @@ def test_explain(
     row = json.loads(capsys.readouterr().out)
     stages = {stage["stage"]: stage for stage in row["stages"]}
     assert {one["class"] for one in stages["objects"]["table"]} == {"cat", "dog"}
-    assert all(one["score"] > 0.6 for one in stages["answers"]["table"])
+    scores = [one["score"] for one in stages["answers"]["table"]]
+    assert scores and min(scores) > 0.6
     assert not Path("sightline-explain").exists()
 
 

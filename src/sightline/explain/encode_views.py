@@ -43,9 +43,12 @@ def prepared(trace: Trace, detector: Detector, index: int) -> View:
     )
 
 
-def energy(trace: Trace, index: int) -> list[Tensor]:
-    """The length of each cell's vector, level by level."""
-    return [level[index].detach().float().norm(dim=0).cpu() for level in trace.features]
+def energy(trace: Trace, detector: Detector, index: int) -> list[Tensor]:
+    """The length of each cell's vector, level by level; of part maps without the background's."""
+    maps = [level[index].detach().float() for level in trace.features]
+    if isinstance(detector, BottomUp):
+        maps[0] = maps[0][: len(detector.parts.points)]
+    return [level.norm(dim=0).cpu() for level in maps]
 
 
 def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
@@ -54,7 +57,8 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
         return None
     if isinstance(detector, SelectiveSearch):
         return _segments(trace, detector, index)
-    maps, height = energy(trace, index), trace.batch.size[0]
+    names = ("all parts", "limbs")  # of people from the parts up
+    maps, height = energy(trace, detector, index), trace.batch.size[0]
     widths = [level.shape[1] for level in trace.features]
     rows = [
         (level, width, *one.shape, height / len(one), float(one.mean()), float(one.max()))
@@ -63,10 +67,11 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
 
     def draw() -> "Figure":
         chosen = np.unique(np.linspace(0, len(maps) - 1, min(SHOWN, len(maps))).round().astype(int))
-        figure, axes = panels(len(chosen), trace.batch.size)
+        figure, axes = panels(len(chosen), trace.batch.size, columns=5 if len(chosen) == 5 else 4)
         for place, level in zip(axes, chosen.tolist(), strict=True):
             one = maps[level]
-            heat(place, one, f"level {level}: {one.shape[0]} × {one.shape[1]}")
+            what = names[level] if isinstance(detector, BottomUp) else f"level {level}"
+            heat(place, one, f"{what}: {one.shape[0]} × {one.shape[1]}")
         return figure
 
     heads = ("level", "channels", "rows", "columns", "pixels a cell", "mean energy", "largest")
