@@ -12,11 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from sightline import boxes as geometry
+from sightline.detectors.region_head import RegionHead
 from sightline.evaluate.pictures import plain
 from sightline.explain.canvas import bars, outline, panels, pixels_of, scene, shade_of
 from sightline.explain.draw import Style, colour, veil
 from sightline.explain.limbs import draw_person
-from sightline.explain.propose_views import best_rows
+from sightline.explain.propose_views import best_rows, read_from
 from sightline.explain.records import Lost
 from sightline.explain.view import View
 from sightline.explain.words import OUTCOMES, Stage
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 CLASSES = 12
 """So many columns of scores are drawn at most."""
+
+STILL = 0.01
+"""A box that moved by less pixels did not move."""
 
 
 def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
@@ -50,15 +54,19 @@ def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
         scores = scored.scores[rows].float().cpu()
         columns = scores.amax(dim=0).sort(descending=True, stable=True).indices[:CLASSES]
         columns = columns.sort().values
-        told = axes[0].imshow(scores[:, columns].numpy(), aspect="auto", cmap="viridis")
-        figure.colorbar(told, ax=axes[0], fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
+        colours = axes[0].imshow(scores[:, columns].numpy(), aspect="auto", cmap="viridis")
+        figure.colorbar(colours, ax=axes[0], fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
         axes[0].set_axis_on()
         more = "" if len(names) <= CLASSES else f" of the {CLASSES} best of {len(names)}"
         axes[0].set_title(f"scores: a row a region, a column a class{more}", fontsize=9)
         heads = [plain(names[column]) for column in columns.tolist()]
         axes[0].set_xticks(range(len(heads)), heads, rotation=40, ha="right", fontsize=7)
         axes[0].set_yticks(range(len(rows)), [f"{row:,}" for row in rows.tolist()], fontsize=6)
-        scene(axes[1], pixels, "offsets: from the region to the box")
+        still = not len(rows) or float(shift.norm(dim=1).max()) < STILL
+        told = (
+            "no offsets: the box is the region" if still else "offsets: from the region to the box"
+        )
+        scene(axes[1], pixels, told)
         for box, goal, label in zip(start.tolist(), moved.tolist(), labels.tolist(), strict=True):
             _arrow(axes[1], box, goal, shade_of(label))
         return figure
@@ -83,6 +91,8 @@ def _arrow(axes: "Axes", box: list[float], goal: list[float], shade: str) -> Non
     """The region thin, the box thick, an arrow between their centres."""
     outline(axes, box, "#dddddd", 0.6)
     outline(axes, goal, shade, 1.4)
+    if max(abs(a - b) for a, b in zip(box, goal, strict=True)) < STILL:
+        return
     ends = [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (goal, box)]
     style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.2}
     axes.annotate("", xy=ends[0], xytext=ends[1], arrowprops=style, annotation_clip=True)
@@ -183,16 +193,31 @@ def best(trace: Trace, detector: Detector, index: int, count: int, story: Lost) 
     change[:, 2:] = change[:, 2:].exp()
     boxes, own = frame.to_original(start), story.candidates.region
     places = torch.searchsorted(own, rows.cpu()).tolist()
+    head, pooled = getattr(detector, "head", None), []
+    if isinstance(head, RegionHead):
+        pooled = [[f"P{one}"] for one in read_from(trace, head, regions.boxes[rows])[0].tolist()]
     table = [
-        (row, level[n], *(round(v) for v in boxes[n].tolist()), detector.classes[int(labels[n])],
-         float(trace.scored.scores[row, labels[n]]), *change[n].tolist(), story.reason(places[n]))
+        (row, level[n], *(pooled[n] if pooled else ()), *(round(v) for v in boxes[n].tolist()),
+         detector.classes[int(labels[n])], float(trace.scored.scores[row, labels[n]]),
+         story.reason(places[n]), *change[n].tolist())
         for n, row in enumerate(rows.tolist())
     ]  # fmt: skip
     heads = (
-        *("region", "level", "x1", "y1", "x2", "y2", "class", "score"),
-        *("shift x", "shift y", "width ×", "height ×", "what became of it"),
+        *(
+            "region",
+            "level",
+            *(("read from",) if pooled else ()),
+            "x1",
+            "y1",
+            "x2",
+            "y2",
+            "class",
+            "score",
+            "what became of it",
+        ),
+        *("shift x", "shift y", "width ×", "height ×"),
     )
-    return View("best", f"The best {len(table)} regions, one by one", {}, heads, table)
+    return View("best", "The best regions, one by one", {}, heads, table)
 
 
 def answers(trace: Trace, detector: Detector, index: int, story: Lost) -> View:

@@ -49,9 +49,11 @@ def prepared_by(detector: Detector) -> Preparation | None:
 def panels(
     count: int, size: tuple[int, int], columns: int = 4, width: float = 3.2
 ) -> "tuple[Figure, list[Axes]]":
-    """A figure of `count` panels without axes, for pictures of `size` (height, width)."""
-    columns = max(1, min(columns, count))
-    rows = -(-count // columns)
+    """A figure of `count` panels without axes, at most `columns` side by side and as many in each
+    row as can be, for pictures of `size` (height, width).
+    """
+    rows = max(1, -(-count // columns))
+    columns = max(1, -(-count // rows))
     tall = width * size[0] / size[1]
     figure = new_figure(width * columns, (tall + 0.35) * rows)
     axes = list(np.asarray(figure.subplots(rows, columns, squeeze=False)).flat)

@@ -48,8 +48,15 @@ def people(trace: Trace, detector: Detector, index: int, count: int) -> View | N
         for n, row in reversed(list(enumerate(rows.tolist()))):
             outline(axes, boxes[n].tolist(), shade_of(n), 1.6, f"region {row}")
             x1, y1, x2, y2 = inside[n].tolist()
-            look = {"fill": False, "edgecolor": shade_of(n), "linestyle": "--"}
-            axes.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, **look))
+            axes.add_patch(
+                Rectangle(
+                    (x1 - 0.5, y1 - 0.5),
+                    *(x2 - x1, y2 - y1),
+                    fill=False,
+                    edgecolor=shade_of(n),
+                    linestyle="--",
+                )
+            )
         return figure
 
     whole = "none: the whole image is one person"

@@ -75,7 +75,7 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
         for row in (*reversed(left), *reversed([row for row in mine.tolist() if kept[row]])):
             limb, *ends = found[row].tolist()
             line = middle[ends].T.tolist()
-            width = 0.4 + 2.5 * max(0.0, float(values[row]))
+            width = 0.4 + 2.5 * float(values[row].clamp(0, 1))
             shade, strong = (shade_of(limb), 1.0) if kept[row] else ("#dddddd", 0.35)
             axes[1].plot(*line, color=shade, linewidth=width, alpha=strong)
             axes[1].plot(*line, "o", color="white", markersize=2, alpha=strong)
@@ -100,7 +100,7 @@ def best(trace: Trace, detector: BottomUp, index: int, count: int, story: Lost) 
         for n, row in enumerate(rows.tolist())
     ]  # fmt: skip
     heads = ("region", "part", "x", "y", "peak", "what became of it")
-    return View("best", f"The best {len(table)} candidate parts, one by one", {}, heads, table)
+    return View("best", "The best candidate parts, one by one", {}, heads, table)
 
 
 def _fields(

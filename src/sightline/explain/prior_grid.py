@@ -68,7 +68,11 @@ Here = tuple[Tensor, tuple[int, int], int]
 """A level's regions, its rows and columns, and the pixels of a cell."""
 
 
-def _scene(axes: "Axes", pixels: np.ndarray, title: str, here: Here) -> tuple[float, ...]:
+Extent = tuple[float, float, float, float]
+"""Left, right, bottom and top of the cells, in pixels."""
+
+
+def _scene(axes: "Axes", pixels: np.ndarray, title: str, here: Here) -> Extent:
     """The image with the borders of a level's cells; the extent of the cells."""
     (rows, columns), stride = here[1:]
     scene(axes, pixels, title)

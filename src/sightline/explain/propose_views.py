@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CROPS, SPREAD = 6, 200
+CROPS, SPREAD = 6, 100
 """So many regions are cut out, and drawn among all of them."""
 
 
@@ -82,10 +82,12 @@ def regions(trace: Trace, detector: Detector, index: int, count: int) -> View:
 
 def some_of_each(level: Tensor) -> Tensor:
     """At most `SPREAD` rows, or one a level: as many of every level, evenly taken; ascending."""
-    every = [(level == one).nonzero()[:, 0] for one in level.unique().tolist()]
+    every = [(level == one).nonzero()[:, 0] for one in sorted(set(level.tolist()))]
     share = max(1, SPREAD // max(1, len(every)))
     taken = [
-        rows[torch.linspace(0, len(rows) - 1, min(share, len(rows))).round().long()]
+        rows[
+            ((torch.arange(min(share, len(rows))) + 0.5) / min(share, len(rows)) * len(rows)).long()
+        ]
         for rows in every
     ]
     return torch.cat(taken).sort().values if taken else level[:0]
@@ -152,18 +154,22 @@ def pooled(trace: Trace, detector: Detector, index: int) -> View | None:
     return None
 
 
+def read_from(trace: Trace, head: RegionHead, boxes: Tensor) -> tuple[Tensor, int]:
+    """The pyramid level that each box is read from, as log2 of its stride; and the finest."""
+    maps = trace.features[: head.pooling.levels]
+    finest = round(math.log2(trace.batch.size[0] / maps[0].shape[-2]))
+    return head.pooling.level(boxes, finest, len(maps)) + finest, finest
+
+
 def _pooled(trace: Trace, detector: Detector, head: RegionHead, index: int) -> View:
     rows = best_rows(trace, index, CROPS)
     some = trace.regions[rows]
     pooling, size = head.pooling, trace.batch.size
-    maps = trace.features[: pooling.levels]
-    finest = round(math.log2(size[0] / maps[0].shape[-2]))
     own = trace.regions[(trace.regions.image == index).nonzero()[:, 0]]
-    level = pooling.level(own.boxes, finest, len(maps))
-    table = [
-        (f"P{finest + n}", 2 ** (finest + n), int((level == n).sum())) for n in range(len(maps))
-    ]
-    chosen = (pooling.level(some.boxes, finest, len(maps)) + finest).tolist()
+    level, finest = read_from(trace, head, own.boxes)
+    levels = range(finest, finest + len(trace.features[: pooling.levels]))
+    table = [(f"P{one}", 2**one, int((level == one).sum())) for one in levels]
+    chosen = read_from(trace, head, some.boxes)[0].tolist()
     cells = pooling(trace.features, some, size).float().norm(dim=1)
     pixels = pixels_of(trace, detector, index)
 
