@@ -82,6 +82,7 @@ def test_the_best_regions_have_their_scores_offsets_and_ends(looked: Looked) -> 
     assert scores.max() == trace.scored.scores.max() and (scores.diff() <= 0).all()
     told = column(view, "what became of it")
     assert any(text.startswith("kept as #") for text in told)
+    checked = "parts" in found
     for place, (row, text) in enumerate(zip(rows, told, strict=True)):
         if not text.startswith("kept as #") or "parts" in found:
             continue
@@ -96,6 +97,8 @@ def test_the_best_regions_have_their_scores_offsets_and_ends(looked: Looked) -> 
         ends = trace.batch.frames[0].to_original(torch.tensor([middle - half, 0, middle + half, 0]))
         wanted = answers.boxes[answer, 0::2]
         torch.testing.assert_close(ends[0::2].clamp(0, 230), wanted, rtol=1e-3, atol=0.05)
+        checked = True
+    assert checked
 
 
 def test_numbers_are_those_of_the_trace(looked: Looked) -> None:
@@ -199,17 +202,20 @@ def test_people_from_the_top_down(looked: Looked) -> None:
 
 
 def test_every_picture_can_be_drawn(looked: Looked) -> None:
-    _, _, _, found = looked
+    """Of the first kind all, of the others what is theirs alone, and the answers."""
+    name, _, _, found = looked
+    own = {"answers"} | KINDS[name] - CHOSEN - FIRST
     drawn = [view for view in found.values() if view.draw is not None]
-    assert {"prepare", "propose", "reasons", "answers", "objects", "cost"} <= {
-        v.name for v in drawn
-    }
+    if name != next(iter(KINDS)):
+        drawn = [view for view in drawn if view.name in own]
+    assert len(drawn) >= (10 if name == next(iter(KINDS)) else 2)
     for view in drawn:
         assert view.draw is not None
         figure = view.draw()
         figure.set_dpi(20)
         figure.canvas.draw()
-        assert np.asarray(figure.canvas.buffer_rgba())[..., :3].std() > 3, view.name  # type: ignore[attr-defined]
+        pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+        assert pixels.std() > 3, view.name
 
 
 def test_which_limbs_were_taken(tmp_path: Path) -> None:
