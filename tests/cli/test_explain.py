@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +48,36 @@ def test_explain(
     row = json.loads(capsys.readouterr().out)
     stages = {stage["stage"]: stage for stage in row["stages"]}
     assert {one["class"] for one in stages["objects"]["table"]} == {"cat", "dog"}
-    assert all(one["score"] > 0.6 for one in stages["answers"]["table"])
+    scores = [one["score"] for one in stages["answers"]["table"]]
+    assert scores and min(scores) > 0.6
     assert not Path("sightline-explain").exists()
+
+
+def test_explain_poses_the_whole_image_or_who_was_found(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from sightline import catalogue
+    from sightline import checkpoint as checkpoints
+
+    torch.manual_seed(0)
+    machine: Any = catalogue.build("cpm", ["person"])
+    path = tmp_path / "machine.safetensors"
+    checkpoints.write(
+        path, machine.state_dict(), {"model": "cpm_mobilenet_v2", "classes": ["person"]}
+    )
+    image = str(labelled / "images" / "1.png")
+    common = ("explain", image, "--model", str(path), "--score", "0", "--json")
+    assert call(*common, "--people", "none") == 0
+    told = {one["stage"]: one for one in json.loads(capsys.readouterr().out)["stages"]}
+    assert told["people"]["numbers"]["detector of people"].startswith("none")
+    assert len(told["people"]["table"]) == 1 and "first-stage" not in told
+    assert call(*common) == 0
+    told = {one["stage"]: one for one in json.loads(capsys.readouterr().out)["stages"]}
+    assert told["people"]["numbers"]["detector of people"] == "RetinaNet"
+    assert told["first-stage"]["numbers"]["candidates"] > 100
+    assert call("explain", image, "--model", "retinanet", "--people", "none") == 2
 
 
 def test_explain_without_its_truth_and_without_an_image(
@@ -69,8 +98,9 @@ def test_lost(
 ) -> None:
     common = ("lost", str(labelled), "--models", str(checkpoint), "--first", "1")
     assert call(*common, "--out", str(tmp_path / "lost")) == 0
-    told = capsys.readouterr().out
+    told, err = capsys.readouterr()
     assert "no region proposed" in told and "perfect suppression" in told
+    assert "1 of 1, retinanet_mobilenet_v2: " in err and " % of 2 objects matched, in " in err
     assert {path.name for path in (tmp_path / "lost").iterdir()} == {
         "lost.json", "lost.csv", "lost.md", "lost.png"
     }  # fmt: skip

@@ -98,5 +98,5 @@ def test_keypoints_need_labels(dataset: Dataset) -> None:
 
 
 def test_the_page_stays_small() -> None:
-    assert plan.candidates(1, 12) == 200 and plan.candidates(10, 20) == 160
+    assert plan.candidates(1, 12) == 200 and plan.candidates(10, 20) == 120
     assert plan.candidates(30, 100) == 40

@@ -7,6 +7,7 @@ lead back to their regions.
 
 import json
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from sightline import catalogue, pipeline
 from sightline.data.records import Objects
 from sightline.detectors.bottom_up import BottomUp
 from sightline.errors import UsageError
-from sightline.explain import Stage, lost
+from sightline.explain import Stage, ladder, lost
 from sightline.pipeline import Detector, Trace
 from sightline.reasons import Outcome
 from sightline.types import Batch, Detections, Regions, Scored, Targets
@@ -96,12 +97,16 @@ def test_scores_and_boxes_are_those_of_their_regions(detector: Detector, trace: 
         torch.testing.assert_close(found.boxes, boxes, rtol=0, atol=1e-2)
 
 
+def objects_near(found: Detections) -> Objects:
+    """The best answer as it is; something small, everything, and something in the middle."""
+    boxes = [[*found.boxes[0].tolist()], [3.0, 4, 9, 9], [0, 0, 230, 150], [60, 30, 130, 120]]
+    return Objects.of(boxes, [int(found.labels[0]), *[0] * 3])
+
+
 @pytest.mark.parametrize("detector", EVERY, indirect=True)
 def test_every_candidate_and_every_object_has_one_fate(detector: Detector, trace: Trace) -> None:
     found = trace.detections[1]
-    boxes = [[*found.boxes[0].tolist()], [3.0, 4, 9, 9], [0, 0, 230, 150], [60, 30, 130, 120]]
-    truth = Objects.of(boxes, [int(found.labels[0]), *[0] * 3])
-    story = lost(trace, detector, truth, index=1)
+    story = lost(trace, detector, objects_near(found), index=1)
     mine = (trace.scored.regions.image == 1).nonzero()[:, 0]
     assert torch.equal(story.candidates.region, mine)
     assert sum(story.reasons().values()) == len(mine) and sum(story.stages().values()) == 4
@@ -113,6 +118,18 @@ def test_every_candidate_and_every_object_has_one_fate(detector: Detector, trace
     json.dumps(story.to_json(limit=9), allow_nan=False)
     for one in (*story.objects, *(() if story.first is None else story.first.objects)):
         assert one.text()
+
+
+@pytest.mark.parametrize("detector", EVERY, indirect=True)
+def test_the_oracle_ladder_climbs_to_one(detector: Detector, trace: Trace) -> None:
+    stories = [
+        lost(trace, detector, objects_near(found), index=index)
+        for index, found in enumerate(trace.detections)
+    ]
+    rungs = list(ladder(stories).values.values())
+    assert None not in rungs and rungs[-1] == 1.0
+    assert 0 < rungs[0] < 1  # the best answers are right, and not all that there is was found
+    assert all(low <= high for low, high in pairwise(rungs))  # type: ignore[operator]
 
 
 def close(a: Detections, b: Detections) -> None:

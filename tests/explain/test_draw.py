@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.explain.draw import Style, _veil, colour, draw, ink
+from sightline.explain.draw import Style, colour, draw, ink, veil
 from sightline.skeletons import skeleton
 from sightline.types import Detections
 
@@ -128,7 +128,7 @@ def test_masks_over_each_other_are_veiled_as_on_the_whole_image() -> None:
         expected[masks[row] & ~inner] = tint
     shades = [colour(label) for label in answer.labels.tolist()]
     pixels = image.permute(1, 2, 0).numpy()
-    veiled = _veil(pixels, torch.from_numpy(masks), shades, Style().veil)
+    veiled = veil(pixels, torch.from_numpy(masks), shades, Style().veil)
     assert (veiled == expected.round().astype(np.uint8)).all()
     assert (veiled != pixels).any()
 

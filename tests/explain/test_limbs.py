@@ -72,8 +72,11 @@ def test_what_was_not_found_is_not_drawn() -> None:
 
 
 def test_beyond_the_border() -> None:
-    for shift in (-90.0, 90.0, 1000.0):
+    seen = []
+    for shift in (-90.0, -50.0, 90.0, 1000.0):
         picture, points = canvas(), person()
         points[:, :2] += shift
         draw_person(picture, points, LIMBS)
         assert picture.size == (200, 120)
+        seen.append(bool((np.asarray(picture) != 128).any()))
+    assert seen == [False, True, True, False]

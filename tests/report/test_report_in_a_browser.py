@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from sightline.report.page import write
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("page") / "report.html", drawn())
+
+
+@pytest.fixture(scope="module")
+def unlike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, the worse model first, which takes a hundred times longer."""
+    page = drawn()
+    rows = list(page.data["rows"])
+    rows[1] = rows[1] | {f"{verb}_ms": 100 * rows[1][f"{verb}_ms"] for verb in page.data["verbs"]}
+    data = {**page.data, "rows": rows, "models": page.data["models"][::-1]}
+    return write(tmp_path_factory.mktemp("page") / "report.html", replace(page, data=data))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +56,30 @@ def page(browser: Any, place: Path, request: pytest.FixtureRequest) -> Iterator[
     assert [url for url in asked if not url.startswith("data:")] == [place.as_uri()]
     assert said == []
     context.close()
+
+
+def widths(tab: Any) -> list[float]:
+    """How long the bars of time are."""
+    parts: list[float] = tab.locator("#stages rect.part").evaluate_all(
+        "all => all.map((one) => Number(one.getAttribute('width')))"
+    )
+    assert len(parts) == 2 * 5
+    return [sum(parts[:5]), sum(parts[5:])]
+
+
+def test_what_takes_much_longer_leaves_the_others_to_be_seen(page: Any, unlike: Path) -> None:
+    first, second = widths(page)
+    assert first > 3 * second > 0 and page.locator("#stages .lead").count() == 0
+    assert page.locator("#model").evaluate("one => one.selectedOptions[0].text") == "retinanet"
+    other = page.context.new_page()
+    other.goto(unlike.as_uri())
+    first, second = widths(other)
+    assert first == pytest.approx(second, rel=0.01) and first > 100
+    assert "Every bar is a whole" in other.locator("#stages").inner_text()
+    assert other.locator("#model option").all_inner_texts() == ["yolo_v1", "retinanet"]
+    assert other.locator("#model").evaluate("one => one.selectedOptions[0].text") == "retinanet"
+    assert other.evaluate("window.sightline.state.model.name") == "retinanet_mobilenet_v2"
+    other.close()
 
 
 def kept_by_ours(score: float, iou: float) -> list[int]:

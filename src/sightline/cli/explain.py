@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sightline.cli.detect import MODEL, WEIGHTS, prepare
+from sightline.cli.detect import MODEL, PEOPLE, WEIGHTS, prepare
 from sightline.cli.labelled import ON_BAD, From
 from sightline.cli.telling import shown
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sightline.predict import Model
 
 TRUTH = "Labelled images, this one among them: tells of every object how far it came."
+SPLIT = "Split of --truth."
 OUT = "Folder for pictures, stages.md and stages.json.  [default: sightline-explain]"
 
 
@@ -29,9 +30,11 @@ def explain(
         list[str], typer.Argument(metavar="IMAGE", help="Images, folders, or patterns of them.")
     ],
     model: Annotated[str, typer.Option(help=MODEL)] = "retinanet",
+    people: Annotated[str | None, typer.Option(help=PEOPLE, show_default=False)] = None,
     weights: Annotated[Path | None, typer.Option(help=WEIGHTS, show_default=False)] = None,
     truth: Annotated[Path | None, typer.Option(help=TRUTH, show_default=False)] = None,
     source_format: From = None,
+    split: Annotated[str | None, typer.Option(help=SPLIT, show_default="all")] = None,
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
     score: Annotated[
         float, typer.Option(help="Show what scores above this, 0 to 1 (margins: any).")
@@ -54,8 +57,8 @@ def explain(
     from sightline.errors import ImageError
     from sightline.progress import track
 
-    dataset = None if truth is None else _labelled(truth, source_format, on_bad)
-    ready = prepare(model, score, False, threads, weights)
+    dataset = None if truth is None else _labelled(truth, source_format, split, on_bad)
+    ready = prepare(model, score, False, threads, weights, people)
     images = expand(sources)
     place = out if out is not None or as_json else Path("sightline-explain")
     names, failed, warm = _folders([source.key for source in images]), 0, False
@@ -78,11 +81,11 @@ def explain(
         raise typer.Exit(3 if failed < len(images) else 4)
 
 
-def _labelled(truth: Path, source_format: str | None, on_bad: str) -> Dataset:
+def _labelled(truth: Path, source_format: str | None, split: str | None, on_bad: str) -> Dataset:
     from sightline.data import open_dataset
     from sightline.data.checks import mode
 
-    return open_dataset(truth, on_bad=mode(on_bad, "--on-bad"), format=source_format)
+    return open_dataset(truth, split, on_bad=mode(on_bad, "--on-bad"), format=source_format)
 
 
 def _folders(keys: list[str]) -> dict[str, str]:
@@ -149,6 +152,6 @@ def _tell(key: str, views: Sequence[View]) -> None:
     """Numbers of every stage, and the first rows of its table."""
     print(shown(key))
     for view in views:
-        limit = 40 if view.name in ("objects", "reasons") else 5
+        limit = 40 if view.name in ("objects", "reasons", "cost") else 5
         for line in view.text(limit).splitlines():
             print(shown(line))

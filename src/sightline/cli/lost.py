@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,16 +56,21 @@ def lost(
         dataset = dataset.subset(range(min(first, len(dataset))))
     from sightline.cli.detect import prepare
     from sightline.explain.losses import losses, markdown, rows, write
+    from sightline.explain.words import Stage
     from sightline.progress import bar
 
     found: dict[str, tuple[str, Losses]] = {}
-    for name in names:
-        ready = prepare(name, None, False, threads)
-        with bar(len(dataset), Path(name).name) as shown:
+    for number, name in enumerate(names, start=1):
+        began, ready = time.monotonic(), prepare(name, None, False, threads)
+        turn = f"{number} of {len(names)}, {ready.name}"
+        with bar(len(dataset), turn) as shown:
             counted = losses(
                 ready.detector, dataset, iou=iou, progress=lambda done, _: shown.to(done)
             )
         found[name] = ready.name, counted
+        matched = f"{100 * counted.share(Stage.MATCHED):.1f} % of {counted.objects:,} objects"
+        spent = f"{time.monotonic() - began:.0f} s"
+        print(f"{turn}: {matched} matched, in {spent}", file=sys.stderr, flush=True)
     told = _short(found)
     if out is not None:
         from sightline.files import make_folder

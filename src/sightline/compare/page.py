@@ -49,7 +49,10 @@ def content(
         ],
         "verbs": list(tables.VERBS),
         "photos": [
-            {"row": str(row), **photo(images.read(test[row].path), test, test[row])}
+            {
+                "row": str(row),
+                **photo(images.read(test[row].path), test, test[row], len(wish.views)),
+            }
             for row in wish.views
         ],
         "models": [{"name": name, **shown} for name, shown in found.shown.items()],

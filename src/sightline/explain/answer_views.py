@@ -1,28 +1,40 @@
 """What is there, and which answers are the same object: class scores, offsets, the graph of
-suppression, every candidate's end, every object's stage, masks before they are pasted.
+suppression, every candidate's end, every object's stage.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy import ndarray
+from PIL import Image
 from torch import Tensor
 
-from sightline import masks as shapes
+from sightline import boxes as geometry
+from sightline.detectors.region_head import RegionHead
 from sightline.evaluate.pictures import plain
-from sightline.explain.canvas import heat, outline, panels, pixels_of, scene, shade_of
-from sightline.explain.propose_views import best_rows
+from sightline.explain.canvas import bars, outline, panels, pixels_of, scene, shade_of
+from sightline.explain.draw import Style, colour, veil
+from sightline.explain.limbs import draw_person
+from sightline.explain.propose_views import best_rows, read_from
 from sightline.explain.records import Lost
 from sightline.explain.view import View
 from sightline.explain.words import OUTCOMES, Stage
+from sightline.masks import BoxMasks
 from sightline.pipeline import Detector, Trace
 from sightline.reasons import Outcome, PairFates
+from sightline.types import Detections, Frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MASKS, CLASSES = 8, 12
-"""So many masks, and columns of scores, are drawn at most."""
+CLASSES = 12
+"""So many columns of scores are drawn at most."""
+
+STILL = 0.01
+"""A box that moved by less pixels did not move."""
 
 
 def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
@@ -42,14 +54,19 @@ def classes(trace: Trace, detector: Detector, index: int, count: int) -> View:
         scores = scored.scores[rows].float().cpu()
         columns = scores.amax(dim=0).sort(descending=True, stable=True).indices[:CLASSES]
         columns = columns.sort().values
-        axes[0].imshow(scores[:, columns].numpy(), aspect="auto", cmap="viridis")
+        colours = axes[0].imshow(scores[:, columns].numpy(), aspect="auto", cmap="viridis")
+        figure.colorbar(colours, ax=axes[0], fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
         axes[0].set_axis_on()
         more = "" if len(names) <= CLASSES else f" of the {CLASSES} best of {len(names)}"
         axes[0].set_title(f"scores: a row a region, a column a class{more}", fontsize=9)
-        told = [plain(names[column]) for column in columns.tolist()]
-        axes[0].set_xticks(range(len(told)), told, rotation=40, ha="right", fontsize=7)
-        axes[0].set_yticks([])
-        scene(axes[1], pixels, "offsets: from the region to the box")
+        heads = [plain(names[column]) for column in columns.tolist()]
+        axes[0].set_xticks(range(len(heads)), heads, rotation=40, ha="right", fontsize=7)
+        axes[0].set_yticks(range(len(rows)), [f"{row:,}" for row in rows.tolist()], fontsize=6)
+        still = not len(rows) or float(shift.norm(dim=1).max()) < STILL
+        told = (
+            "no offsets: the box is the region" if still else "offsets: from the region to the box"
+        )
+        scene(axes[1], pixels, told)
         for box, goal, label in zip(start.tolist(), moved.tolist(), labels.tolist(), strict=True):
             _arrow(axes[1], box, goal, shade_of(label))
         return figure
@@ -74,6 +91,8 @@ def _arrow(axes: "Axes", box: list[float], goal: list[float], shade: str) -> Non
     """The region thin, the box thick, an arrow between their centres."""
     outline(axes, box, "#dddddd", 0.6)
     outline(axes, goal, shade, 1.4)
+    if max(abs(a - b) for a, b in zip(box, goal, strict=True)) < STILL:
+        return
     ends = [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (goal, box)]
     style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.2}
     axes.annotate("", xy=ends[0], xytext=ends[1], arrowprops=style, annotation_clip=True)
@@ -111,7 +130,7 @@ def graph(trace: Trace, detector: Detector, index: int, found: PairFates) -> Vie
                 markeredgecolor="white",
                 markeredgewidth=0.4,
             )
-        _answers(axes, kept, answers.names, answers.labels.tolist())
+        _answers(axes, kept, answers)
         return figure
 
     heads = ("region", "class", "score", "gave way to", "IoU")
@@ -119,13 +138,27 @@ def graph(trace: Trace, detector: Detector, index: int, found: PairFates) -> Vie
     return View("suppression", "Postprocess: who gave way to whom", numbers, heads, table, draw)
 
 
-def _answers(
-    axes: "Axes", boxes: Tensor, names: list[str], labels: list[int], most: int = 30
-) -> None:
-    """Answers with their places, the best on top."""
-    rows = list(enumerate(zip(boxes.tolist(), names, labels, strict=True)))[:most]
-    for place, (box, name, label) in reversed(rows):
-        outline(axes, box, shade_of(label), 1.6, f"#{place + 1} {name}")
+def _answers(axes: "Axes", boxes: Tensor, found: Detections, most: int = 30) -> None:
+    """Answers with their places and scores, the best on top."""
+    columns = (boxes.tolist(), found.names, found.labels.tolist(), found.scores.tolist())
+    rows = list(enumerate(zip(*columns, strict=True)))[:most]
+    for place, (box, name, label, score) in reversed(rows):
+        outline(axes, box, shade_of(label), 1.6, f"#{place + 1} {name} {score:.2f}")
+
+
+def _laid_on(pixels: ndarray, found: Detections, frame: Frame) -> ndarray:
+    """The prepared image with the masks and the skeletons of the answers."""
+    if isinstance(found.masks, BoxMasks):
+        size, boxes = (pixels.shape[0], pixels.shape[1]), frame.to_prepared(found.masks.boxes)
+        shades = [colour(label) for label in found.labels.tolist()]
+        pixels = veil(pixels, replace(found.masks, boxes=boxes, size=size), shades, Style().veil)
+    if found.keypoints is None:
+        return pixels
+    picture, limbs = Image.fromarray(pixels), () if found.skeleton is None else found.skeleton.limbs
+    for points in found.keypoints.cpu().flip(0):
+        moved = torch.cat([frame.to_prepared(points[:, :2]), points[:, 2:]], dim=1)
+        draw_person(picture, moved, limbs, Style().point_score)
+    return np.asarray(picture)
 
 
 def ends(story: Lost) -> View:
@@ -138,7 +171,53 @@ def ends(story: Lost) -> View:
     ]
     title = "Postprocess: what became of every candidate"
     heads = ("reason", "candidates", "%")
-    return View("reasons", title, {"candidates": len(story.candidates)}, heads, rows)
+
+    def draw() -> "Figure":
+        return bars([row[0] for row in rows], [row[1] for row in rows], "candidates", log=True)
+
+    numbers = {"candidates": len(story.candidates)}
+    return View("reasons", title, numbers, heads, rows, draw if rows else None)
+
+
+def best(trace: Trace, detector: Detector, index: int, count: int, story: Lost) -> View:
+    """The best regions one by one: where, what, how the offsets moved each, how it ended.
+
+    Boxes are in pixels of the original image; a shift is in parts of the region's sides (t_x, t_y
+    of R-CNN), a change of size is a factor.
+    """
+    rows, frame = best_rows(trace, index, count), trace.batch.frames[index]
+    moved, labels = _moved(trace, rows)
+    regions = trace.scored.regions
+    start, level = regions.boxes[rows].float().cpu(), regions.level[rows].tolist()
+    change = geometry.encode(moved, start)
+    change[:, 2:] = change[:, 2:].exp()
+    boxes, own = frame.to_original(start), story.candidates.region
+    places = torch.searchsorted(own, rows.cpu()).tolist()
+    head, pooled = getattr(detector, "head", None), []
+    if isinstance(head, RegionHead):
+        pooled = [[f"P{one}"] for one in read_from(trace, head, regions.boxes[rows])[0].tolist()]
+    table = [
+        (row, level[n], *(pooled[n] if pooled else ()), *(round(v) for v in boxes[n].tolist()),
+         detector.classes[int(labels[n])], float(trace.scored.scores[row, labels[n]]),
+         story.reason(places[n]), *change[n].tolist())
+        for n, row in enumerate(rows.tolist())
+    ]  # fmt: skip
+    heads = (
+        *(
+            "region",
+            "level",
+            *(("read from",) if pooled else ()),
+            "x1",
+            "y1",
+            "x2",
+            "y2",
+            "class",
+            "score",
+            "what became of it",
+        ),
+        *("shift x", "shift y", "width ×", "height ×"),
+    )
+    return View("best", "The best regions, one by one", {}, heads, table)
 
 
 def answers(trace: Trace, detector: Detector, index: int, story: Lost) -> View:
@@ -150,12 +229,14 @@ def answers(trace: Trace, detector: Detector, index: int, story: Lost) -> View:
             zip(story.answers, found.region.tolist(), strict=True)
         )
     ]
-    kept = trace.batch.frames[index].to_prepared(found.boxes.cpu())
+    frame = trace.batch.frames[index]
+    kept = frame.to_prepared(found.boxes.cpu())
 
     def draw() -> "Figure":
         figure, (axes,) = panels(1, trace.batch.size, width=6.4)
-        scene(axes, pixels, f"{len(found)} answers")
-        _answers(axes, kept, found.names, found.labels.tolist())
+        told = _laid_on(pixels, found, frame)
+        scene(axes, told, f"{len(found)} answers")
+        _answers(axes, kept, found)
         return figure
 
     heads = ("answer", "class", "score", "x1", "y1", "x2", "y2", "region", "by the truth")
@@ -181,26 +262,3 @@ def objects(trace: Trace, detector: Detector, index: int, story: Lost) -> View |
     numbers = {stage.words: count for stage, count in story.stages().items() if count}
     heads = ("object", "class", "furthest stage", "overlap", "why")
     return View("objects", "How far every object came", numbers, heads, rows, draw)
-
-
-def masks(trace: Trace, detector: Detector, index: int) -> View | None:
-    """Masks as the branch says them, a small grid an answer, before they are pasted."""
-    found = trace.detections[index]
-    if not isinstance(found.masks, shapes.BoxMasks) or not len(found):
-        return None
-    cells, rule = found.masks.cells.detach().float().cpu(), found.masks.threshold
-    rows = [
-        (f"#{place + 1}", name, float(one.max()), 100 * float((one > rule).float().mean()))
-        for place, (name, one) in enumerate(zip(found.names, cells, strict=True))
-    ]
-
-    def draw() -> "Figure":
-        figure, axes = panels(min(MASKS, len(cells)), (1, 1), width=1.9)
-        for place, one in enumerate(axes):
-            heat(one, cells[place], f"#{place + 1} {found.names[place]}", 0.0)
-        return figure
-
-    size = (cells.shape[1], cells.shape[2])
-    heads = ("answer", "class", "largest", "% above the threshold")
-    title = f"Postprocess: masks at {size[0]} × {size[1]}"
-    return View("masks", title, {"threshold": rule}, heads, rows, draw)

@@ -1,30 +1,35 @@
 """What pictures of stages are drawn on: the prepared image, boxes, maps, arrows."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
 from sightline.evaluate.pictures import new_figure, plain
 from sightline.explain.draw import colour
+from sightline.explain.pose_maps import draw_parts
 from sightline.pipeline import Detector, Trace
 from sightline.preparation import Preparation
+from sightline.types import Frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BEST = "#e8392b"
+NAMED = 4
+"""So many of some boxes, the best, are drawn with their scores."""
 
 
 def pixels_of(trace: Trace, detector: Detector, index: int = 0) -> ndarray:
     """The prepared image as bytes (H, W, 3), as the network sees it."""
     seen = trace.batch.pixels[index].detach().float().cpu()
-    preparation = getattr(detector, "preparation", None)
-    if isinstance(preparation, Preparation):
+    preparation = prepared_by(detector)
+    if preparation is not None:
         seen = preparation.restore(seen)
     else:
         low, high = seen.min(), seen.max()
@@ -32,12 +37,23 @@ def pixels_of(trace: Trace, detector: Detector, index: int = 0) -> ndarray:
     return np.ascontiguousarray(seen.permute(1, 2, 0).numpy())
 
 
+def prepared_by(detector: Detector) -> Preparation | None:
+    """What prepares a detector's images, where that is known: of poses the person detector's."""
+    people = getattr(detector, "people", None)
+    if isinstance(people, Detector):
+        return prepared_by(people)
+    known = (getattr(detector, "preparation", None), detector.prepare)
+    return next((one for one in known if isinstance(one, Preparation)), None)
+
+
 def panels(
     count: int, size: tuple[int, int], columns: int = 4, width: float = 3.2
 ) -> "tuple[Figure, list[Axes]]":
-    """A figure of `count` panels without axes, for pictures of `size` (height, width)."""
-    columns = max(1, min(columns, count))
-    rows = -(-count // columns)
+    """A figure of `count` panels without axes, at most `columns` side by side and as many in each
+    row as can be, for pictures of `size` (height, width).
+    """
+    rows = max(1, -(-count // columns))
+    columns = max(1, -(-count // rows))
     tall = width * size[0] / size[1]
     figure = new_figure(width * columns, (tall + 0.35) * rows)
     axes = list(np.asarray(figure.subplots(rows, columns, squeeze=False)).flat)
@@ -67,9 +83,7 @@ def outline(
         )
     )
     if text:
-        place = (max(x1, 0) + 1, max(y1, 0) + 1)
-        back = {"facecolor": shade, "edgecolor": "none", "pad": 1}
-        axes.text(*place, plain(text), color="white", fontsize=7, va="top", bbox=back, clip_on=True)
+        note(axes, box, text, shade)
 
 
 def shade_of(label: int) -> str:
@@ -84,11 +98,74 @@ def heat(axes: "Axes", values: Tensor, title: str, low: float | None = None) -> 
     axes.set_title(plain(title), fontsize=9)
 
 
+def point_maps(
+    picture: UInt8[Tensor, "3 H W"], maps: Float[Tensor, "P m n"], names: Sequence[str]
+) -> "Figure":
+    """All maps of points over the picture that they cover, then each one by itself."""
+    height, width = size = (picture.shape[1], picture.shape[2])
+    figure, axes = panels(1 + len(names), size, columns=7, width=2.0)
+    scene(axes[0], np.asarray(draw_parts(picture, maps, Frame(size, size), size)), "all of them")
+    for axis, name, one in zip(axes[1:], names, maps, strict=True):
+        heat(axis, one, name, 0.0)
+        axis.set_aspect(height / one.shape[0] / (width / one.shape[1]))
+    return figure
+
+
+def cut(pixels: ndarray, box: Sequence[float]) -> ndarray:
+    """The pixels of a box as far as they lie in the image, at least one."""
+    height, width = pixels.shape[:2]
+    x1, y1, x2, y2 = box
+    left, top = min(width - 1, max(0, int(x1))), min(height - 1, max(0, int(y1)))
+    right, bottom = (
+        max(left + 1, min(width, math.ceil(x2))),
+        max(top + 1, min(height, math.ceil(y2))),
+    )
+    return np.ascontiguousarray(pixels[top:bottom, left:right])
+
+
+def planes(pixels: UInt8[ndarray, "H W 3"]) -> UInt8[Tensor, "3 H W"]:
+    """An image of `pixels_of` as a tensor, as `pose_maps` takes it."""
+    return torch.from_numpy(pixels).movedim(2, 0)
+
+
 def scored_boxes(axes: "Axes", boxes: Tensor, scores: Tensor) -> None:
-    """Boxes from the worst to the best, the better the brighter and thicker."""
+    """Boxes from the worst to the best, the better the brighter and thicker; the best with their
+    scores.
+    """
     from matplotlib import colormaps
 
-    order = scores.argsort()
+    order = scores.argsort(stable=True)
     ranks = torch.linspace(0.1, 1.0, max(1, len(order)))
     for rank, row in zip(ranks.tolist(), order.tolist(), strict=False):
         outline(axes, boxes[row].tolist(), colormaps["viridis"](rank), 0.5 + 1.2 * rank)
+    for row in order[-NAMED:].tolist():
+        note(axes, boxes[row].tolist(), f"{float(scores[row]):.2f}", "#333333")
+
+
+def note(axes: "Axes", box: Sequence[float], text: str, shade: Any) -> None:
+    """A word inside the top of a box, as far as that lies in the picture."""
+    place = (max(box[0], 0) + 1, max(box[1], 0) + 1)
+    back = {"facecolor": shade, "edgecolor": "none", "pad": 1}
+    axes.text(*place, plain(text), color="white", fontsize=7, va="top", bbox=back, clip_on=True)
+
+
+def bars(names: Sequence[str], values: Sequence[float], unit: str, log: bool = False) -> "Figure":
+    """A bar a name, the first on top, with its value at the end."""
+    figure = new_figure(6.4, 0.7 + 0.3 * len(names))
+    axes = figure.subplots()
+    places = range(len(names))
+    axes.barh(places, values, color="#4292c6", height=0.7)
+    axes.set_yticks(places, [plain(name) for name in names])
+    axes.invert_yaxis()
+    if log:
+        axes.set_xscale("log")
+        axes.set_xlim(left=0.5)
+    for place, value in zip(places, values, strict=True):
+        axes.annotate(
+            f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}",
+            (value, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8,
+        )  # fmt: skip
+    axes.margins(x=0.12)
+    axes.set_xlabel(unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

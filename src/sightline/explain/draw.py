@@ -72,7 +72,7 @@ def draw(
     pixels = image.permute(1, 2, 0).cpu().numpy()
     shades = [colour(n) for n in (found.labels if found.tracks is None else found.tracks).tolist()]
     if found.masks is not None:
-        pixels = _veil(pixels, found.masks, shades, style.veil)
+        pixels = veil(pixels, found.masks, shades, style.veil)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     extent = (picture.height * picture.width) ** 0.5
     line = style.line or max(1, round(extent / 250))
@@ -120,7 +120,7 @@ def _outline(pen: ImageDraw.ImageDraw, rect: Rect, line: int, shade: Colour) -> 
     pen.rectangle(rect, outline=shade, width=line)
 
 
-def _veil(
+def veil(
     pixels: UInt8[np.ndarray, "H W 3"],
     masks: Masks | Tensor,
     shades: Sequence[Colour],

@@ -3,20 +3,24 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy import ndarray
 from torch import Tensor
 
 from sightline.detectors.bottom_up import BottomUp
 from sightline.detectors.selective_search import SelectiveSearch
+from sightline.detectors.sliding_windows import HogSvm
 from sightline.explain.canvas import heat, panels, pixels_of, scene
 from sightline.explain.view import View
+from sightline.ops.hog import ORIENTATIONS
 from sightline.pipeline import Detector, Trace
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = 8
-"""So many maps are drawn at most; the rest is in the table."""
+SHOWN, GLYPHS = 8, 3
+"""So many maps, and maps of gradients, are drawn at most; the rest is in the table."""
 
 
 def prepared(trace: Trace, detector: Detector, index: int) -> View:
@@ -43,9 +47,12 @@ def prepared(trace: Trace, detector: Detector, index: int) -> View:
     )
 
 
-def energy(trace: Trace, index: int) -> list[Tensor]:
-    """The length of each cell's vector, level by level."""
-    return [level[index].detach().float().norm(dim=0).cpu() for level in trace.features]
+def energy(trace: Trace, detector: Detector, index: int) -> list[Tensor]:
+    """The length of each cell's vector, level by level; of part maps without the background's."""
+    maps = [level[index].detach().float() for level in trace.features]
+    if isinstance(detector, BottomUp):
+        maps[0] = maps[0][: len(detector.parts.points)]
+    return [level.norm(dim=0).cpu() for level in maps]
 
 
 def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
@@ -54,7 +61,10 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
         return None
     if isinstance(detector, SelectiveSearch):
         return _segments(trace, detector, index)
-    maps, height = energy(trace, index), trace.batch.size[0]
+    if isinstance(detector, HogSvm):
+        return _gradients(trace, index)
+    names = ("all parts", "limbs")  # of people from the parts up
+    maps, height = energy(trace, detector, index), trace.batch.size[0]
     widths = [level.shape[1] for level in trace.features]
     rows = [
         (level, width, *one.shape, height / len(one), float(one.mean()), float(one.max()))
@@ -63,10 +73,11 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
 
     def draw() -> "Figure":
         chosen = np.unique(np.linspace(0, len(maps) - 1, min(SHOWN, len(maps))).round().astype(int))
-        figure, axes = panels(len(chosen), trace.batch.size)
+        figure, axes = panels(len(chosen), trace.batch.size, columns=5 if len(chosen) == 5 else 4)
         for place, level in zip(axes, chosen.tolist(), strict=True):
             one = maps[level]
-            heat(place, one, f"level {level}: {one.shape[0]} × {one.shape[1]}")
+            what = names[level] if isinstance(detector, BottomUp) else f"level {level}"
+            heat(place, one, f"{what}: {one.shape[0]} × {one.shape[1]}")
         return figure
 
     heads = ("level", "channels", "rows", "columns", "pixels a cell", "mean energy", "largest")
@@ -76,6 +87,52 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
         else "Encode: feature energy a level"
     )
     return View("encode", name, {"levels": len(maps)}, heads, rows, draw)
+
+
+def _gradients(trace: Trace, index: int) -> View:
+    """The orientations of every block of every level of HOG's pyramid: blocks are normalised, so
+    that their length tells nothing, and how much of it has one direction does.
+    """
+    maps = [level[index].detach().float().cpu() for level in trace.features]
+    height, rows = trace.batch.size[0], []
+    for level, blocks in enumerate(maps):
+        bins = blocks.view(4, ORIENTATIONS, *blocks.shape[1:]).sum(dim=0)
+        share = bins.amax(dim=0) / bins.sum(dim=0).clamp(min=1e-9)
+        pixels = height / (blocks.shape[1] + 1)
+        rows.append((level, len(blocks), *share.shape, pixels, float(share.mean())))
+
+    def draw() -> "Figure":
+        last = max(0, len(maps) - 1)
+        chosen = np.unique(np.linspace(0, last, min(GLYPHS, len(maps))).round().astype(int))
+        figure, axes = panels(len(chosen), trace.batch.size, width=4.2)
+        for place, level in zip(axes, chosen.tolist(), strict=True):
+            _strokes(place, maps[level])
+            size = " × ".join(map(str, maps[level].shape[1:]))
+            place.set_title(f"level {level}: {size}", fontsize=9)
+        return figure
+
+    heads = ("level", "numbers", "rows", "columns", "pixels a cell", "share of the main direction")
+    title = "Encode: oriented gradients level by level"
+    return View("encode", title, {"levels": len(maps)}, heads, rows, draw)
+
+
+def _strokes(axes: "Axes", blocks: Tensor) -> None:
+    """A stroke along the edge for each orientation of each block's first cell, the brighter the
+    more of it there is.
+    """
+    from matplotlib.collections import LineCollection
+
+    strength = blocks[:ORIENTATIONS] / blocks[:ORIENTATIONS].amax().clamp(min=1e-9)
+    bins, y, x = (strength > 0.25).nonzero().unbind(1)
+    shown = strength[bins, y, x]
+    angle = (bins + 0.5) * (torch.pi / ORIENTATIONS) + torch.pi / 2  # across the gradient
+    half = 0.5 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    middle = torch.stack([x, y], dim=1).float()
+    ends = torch.stack([middle - half, middle + half], dim=1).numpy()
+    order = shown.argsort(stable=True).numpy()
+    shades = np.repeat(shown.numpy()[order][:, None], 3, axis=1)
+    axes.add_collection(LineCollection(list(ends[order]), colors=shades, linewidths=0.9))
+    axes.imshow(np.zeros((*blocks.shape[1:], 3)))
 
 
 def merged(trace: Trace, index: int, strategy: int, left: int, pixels: ndarray) -> ndarray:

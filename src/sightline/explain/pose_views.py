@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
-from torch import Tensor
 
 from sightline.detectors.bottom_up import BottomUp
-from sightline.explain.canvas import heat, panels, pixels_of, scene, shade_of
-from sightline.explain.pose_maps import draw_fields, draw_parts
+from sightline.explain.canvas import panels, pixels_of, planes, point_maps, scene, shade_of
+from sightline.explain.pose_maps import draw_fields
+from sightline.explain.propose_views import best_rows
+from sightline.explain.records import Lost
 from sightline.explain.view import View
 from sightline.pipeline import Detector, Trace
 from sightline.types import Frame
@@ -18,6 +19,9 @@ from sightline.types import Frame
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+REJECTED = 200
+"""So many of the limbs that were not taken are drawn, the best."""
 
 
 def parts(trace: Trace, detector: Detector, index: int) -> View | None:
@@ -34,13 +38,7 @@ def parts(trace: Trace, detector: Detector, index: int) -> View | None:
         rows.append((name, len(values), best, float(maps[part].max())))
 
     def draw() -> "Figure":
-        figure, axes = panels(1 + len(names), trace.batch.size, columns=6, width=2.0)
-        size, pixels = trace.batch.size, pixels_of(trace, detector, index)
-        seen = draw_parts(_tensor(pixels), maps, Frame(size, size), size)
-        scene(axes[0], np.asarray(seen), "every part")
-        for axis, name, one in zip(axes[1:], names, maps, strict=True):
-            heat(axis, one, name, 0.0)
-        return figure
+        return point_maps(planes(pixels_of(trace, detector, index)), maps, names)
 
     numbers = {"peaks higher than": detector.decoding.peak, "candidate parts": int(own.sum())}
     heads = ("part", "candidates", "best peak", "map's largest")
@@ -73,12 +71,14 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
         scene(axes[1], pixels, "candidate limbs, by their integrals; those taken in colour")
         boxes = trace.regions.boxes.cpu()
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        for row in reversed(mine.tolist()):
+        left = [row for row in mine.tolist() if not kept[row]][:REJECTED]
+        for row in (*reversed(left), *reversed([row for row in mine.tolist() if kept[row]])):
             limb, *ends = found[row].tolist()
             line = middle[ends].T.tolist()
-            width = 0.4 + 2.5 * max(0.0, float(values[row]))
-            axes[1].plot(*line, color=shade_of(limb) if kept[row] else "#bbbbbb", linewidth=width)
-            axes[1].plot(*line, "o", color="white", markersize=2)
+            width = 0.4 + 2.5 * float(values[row].clamp(0, 1))
+            shade, strong = (shade_of(limb), 1.0) if kept[row] else ("#dddddd", 0.35)
+            axes[1].plot(*line, color=shade, linewidth=width, alpha=strong)
+            axes[1].plot(*line, "o", color="white", markersize=2, alpha=strong)
         return figure
 
     numbers = {"candidate limbs": len(mine), "taken": int(kept[mine].sum())}
@@ -88,9 +88,19 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
     )
 
 
-def _tensor(pixels: UInt8[ndarray, "H W 3"]) -> UInt8[Tensor, "3 H W"]:
-    """An image as `pose_maps` takes it."""
-    return torch.from_numpy(pixels).movedim(2, 0)
+def best(trace: Trace, detector: BottomUp, index: int, count: int, story: Lost) -> View:
+    """The best candidate parts one by one, and what became of each."""
+    rows, told = best_rows(trace, index, count), story.candidates
+    boxes = trace.batch.frames[index].to_original(trace.regions.boxes[rows].cpu())
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    places = torch.searchsorted(told.region, rows.cpu()).tolist()
+    table = [
+        (row, detector.parts.points[int(trace.regions.level[row])], *middle[n].tolist(),
+         float(trace.scored.scores[row, 0]), story.reason(places[n]))
+        for n, row in enumerate(rows.tolist())
+    ]  # fmt: skip
+    heads = ("region", "part", "x", "y", "peak", "what became of it")
+    return View("best", "The best candidate parts, one by one", {}, heads, table)
 
 
 def _fields(
@@ -99,7 +109,7 @@ def _fields(
     """The strongest field everywhere, its direction as a hue; of midpoints the map."""
     fields, size = trace.features[1][index].detach().float().cpu(), trace.batch.size
     if detector.decoding.association == "pafs":
-        seen = draw_fields(_tensor(pixels), fields, Frame(size, size), size)
+        seen = draw_fields(planes(pixels), fields, Frame(size, size), size)
         scene(axes, np.asarray(seen), "fields: hue is direction, strength length")
         return
     scene(axes, pixels, "midpoints: the strongest limb of each cell")

@@ -11,20 +11,30 @@ from torch import Tensor
 
 from sightline.detectors.crop_network import CropNetwork
 from sightline.detectors.region_head import RegionHead
-from sightline.explain.canvas import heat, outline, panels, pixels_of, scene, scored_boxes
+from sightline.explain.canvas import (
+    cut,
+    heat,
+    outline,
+    panels,
+    pixels_of,
+    scene,
+    scored_boxes,
+    shade_of,
+)
 from sightline.explain.first_stage import first_stage
 from sightline.explain.records import Lost
 from sightline.explain.view import View
 from sightline.explain.words import OUTCOMES
 from sightline.ops.region_warp import region_warp
 from sightline.pipeline import Detector, Trace
+from sightline.reasons import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CROPS = 6
-"""So many regions are cut out."""
+CROPS, SPREAD = 6, 100
+"""So many regions are cut out, and drawn among all of them."""
 
 
 def best_rows(trace: Trace, index: int, count: int) -> Tensor:
@@ -54,10 +64,11 @@ def regions(trace: Trace, detector: Detector, index: int, count: int) -> View:
 
     def draw() -> "Figure":
         figure, axes = panels(2, trace.batch.size, width=4.2)
-        spread = torch.linspace(0, max(0, len(found) - 1), min(200, len(found))).long()
-        scene(axes[0], pixels, f"{len(spread)} of {len(found):,} regions")
-        for box in found.boxes[spread].tolist():
-            outline(axes[0], box, "#ffe14d", 0.4)
+        spread = some_of_each(found.level)
+        many = ", a colour a level" if len(rows) > 1 else ""
+        scene(axes[0], pixels, f"{len(spread)} of {len(found):,} regions{many}")
+        for row in spread.tolist():
+            outline(axes[0], found.boxes[row].tolist(), shade_of(int(found.level[row])), 0.6)
         scene(axes[1], pixels, f"the {len(best)} with the best score of any class")
         scored_boxes(axes[1], trace.scored.regions.boxes[best].cpu(), scores.cpu())
         return figure
@@ -69,18 +80,41 @@ def regions(trace: Trace, detector: Detector, index: int, count: int) -> View:
     return View("propose", "Propose: where to look", numbers, heads, rows, draw)
 
 
+def some_of_each(level: Tensor) -> Tensor:
+    """At most `SPREAD` rows, or one a level: as many of every level, evenly taken; ascending."""
+    every = [(level == one).nonzero()[:, 0] for one in sorted(set(level.tolist()))]
+    share = max(1, SPREAD // max(1, len(every)))
+    taken = [
+        rows[
+            ((torch.arange(min(share, len(rows))) + 0.5) / min(share, len(rows)) * len(rows)).long()
+        ]
+        for rows in every
+    ]
+    return torch.cat(taken).sort().values if taken else level[:0]
+
+
 def before(trace: Trace, detector: Detector, index: int, count: int, story: Lost) -> View | None:
     """The first stage's candidates: the best ones before and after suppression, and their ends."""
     stage = first_stage(trace, detector)
     if stage is None or story.first is None:
         return None
-    first = stage[1]
-    ends = story.first.reasons()
-    rows = [(OUTCOMES[end], number) for end, number in ends.items() if number]
+    first, ends = stage[1], story.first.candidates
+    frame, names = trace.batch.frames[index], stage[0].classes
+    kept = ends.region[ends.outcome == Outcome.KEPT]
     best = best_rows(first, index, count)
+    after = best_rows(first, index, len(ends))
+    after = after[torch.isin(after, kept.to(after.device))][:count]
     boxes, scores = _boxes_of(first, best)
-    own = (trace.regions.image == index).nonzero()[:, 0]
-    after = trace.regions[own[:count]]
+    left, left_scores = _boxes_of(first, after)
+    told = torch.cat([best, after[~torch.isin(after, best)]]).cpu()
+    shown, of = _boxes_of(first, told.to(best.device))
+    places = torch.searchsorted(ends.region, told).tolist()
+    rows = [
+        (row, int(first.scored.regions.level[row]), names[int(ends.label[places[n]])],
+         float(of[n]), *map(round, frame.to_original(shown[n]).tolist()),
+         story.first.reason(places[n]))
+        for n, row in enumerate(told.tolist())
+    ]  # fmt: skip
     pixels = pixels_of(trace, detector, index)
 
     def draw() -> "Figure":
@@ -88,13 +122,15 @@ def before(trace: Trace, detector: Detector, index: int, count: int, story: Lost
         scene(axes[0], pixels, f"the best {len(best)} before suppression")
         scored_boxes(axes[0], boxes, scores)
         scene(axes[1], pixels, f"the best {len(after)} after it")
-        ranks = torch.arange(len(after), 0, -1) if after.scores is None else after.scores.cpu()
-        scored_boxes(axes[1], after.boxes.cpu(), ranks.float())
+        scored_boxes(axes[1], left, left_scores)
         return figure
 
-    numbers = {"candidates": len(story.first.candidates), "proposals": len(own)}
-    heads = ("what became of a candidate", "how many")
-    return View("first-stage", "Propose: the first stage's candidates", numbers, heads, rows, draw)
+    own = int((trace.regions.image == index).sum())
+    counts = {OUTCOMES[end]: number for end, number in story.first.reasons().items() if number}
+    numbers = {"candidates": len(ends), "proposals": own, **counts}
+    heads = ("candidate", "level", "class", "score", "x1", "y1", "x2", "y2", "what became of it")
+    title = "Propose: the first stage's candidates, the best before and after suppression"
+    return View("first-stage", title, numbers, heads, rows, draw)
 
 
 def _boxes_of(trace: Trace, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,25 +154,29 @@ def pooled(trace: Trace, detector: Detector, index: int) -> View | None:
     return None
 
 
+def read_from(trace: Trace, head: RegionHead, boxes: Tensor) -> tuple[Tensor, int]:
+    """The pyramid level that each box is read from, as log2 of its stride; and the finest."""
+    maps = trace.features[: head.pooling.levels]
+    finest = round(math.log2(trace.batch.size[0] / maps[0].shape[-2]))
+    return head.pooling.level(boxes, finest, len(maps)) + finest, finest
+
+
 def _pooled(trace: Trace, detector: Detector, head: RegionHead, index: int) -> View:
     rows = best_rows(trace, index, CROPS)
     some = trace.regions[rows]
     pooling, size = head.pooling, trace.batch.size
-    maps = trace.features[: pooling.levels]
-    finest = round(math.log2(size[0] / maps[0].shape[-2]))
     own = trace.regions[(trace.regions.image == index).nonzero()[:, 0]]
-    level = pooling.level(own.boxes, finest, len(maps))
-    table = [
-        (f"P{finest + n}", 2 ** (finest + n), int((level == n).sum())) for n in range(len(maps))
-    ]
-    chosen = (pooling.level(some.boxes, finest, len(maps)) + finest).tolist()
+    level, finest = read_from(trace, head, own.boxes)
+    levels = range(finest, finest + len(trace.features[: pooling.levels]))
+    table = [(f"P{one}", 2**one, int((level == one).sum())) for one in levels]
+    chosen = read_from(trace, head, some.boxes)[0].tolist()
     cells = pooling(trace.features, some, size).float().norm(dim=1)
     pixels = pixels_of(trace, detector, index)
 
     def draw() -> "Figure":
         figure, axes = panels(2 * len(rows), (1, 1), columns=max(1, len(rows)), width=1.6)
         for place, row in enumerate(range(len(rows))):
-            _cut(axes[place], pixels, some.boxes[row], f"region {int(rows[row])}")
+            _cut(axes[place], pixels, some.boxes[row], int(rows[row]))
             heat(axes[len(rows) + place], cells[row], f"from P{chosen[row]}")
         return figure
 
@@ -168,7 +208,7 @@ def _warped(trace: Trace, detector: Detector, network: CropNetwork, index: int) 
         seen = detector.preparation.restore(crops.cpu())  # type: ignore[attr-defined]
         figure, axes = panels(2 * len(rows), (1, 1), columns=max(1, len(rows)), width=1.6)
         for place in range(len(rows)):
-            _cut(axes[place], pixels, boxes[place], f"region {int(rows[place])}")
+            _cut(axes[place], pixels, boxes[place], int(rows[place]))
             axes[len(rows) + place].imshow(seen[place].permute(1, 2, 0).numpy())
             axes[len(rows) + place].set_title("warped", fontsize=9)
         return figure
@@ -179,14 +219,7 @@ def _warped(trace: Trace, detector: Detector, network: CropNetwork, index: int) 
     return View("pooling", title, numbers, heads, table, draw if len(rows) else None)
 
 
-def _cut(axes: "Axes", pixels: ndarray, box: Tensor, title: str) -> None:
-    """The pixels of a region, as far as they lie in the image."""
-    height, width = pixels.shape[:2]
-    x1, y1, x2, y2 = box.tolist()
-    left, top = min(width - 1, max(0, int(x1))), min(height - 1, max(0, int(y1)))
-    right, bottom = (
-        max(left + 1, min(width, math.ceil(x2))),
-        max(top + 1, min(height, math.ceil(y2))),
-    )
-    axes.imshow(pixels[top:bottom, left:right])
-    axes.set_title(title, fontsize=9)
+def _cut(axes: "Axes", pixels: ndarray, box: Tensor, region: int) -> None:
+    """The pixels of a region."""
+    axes.imshow(cut(pixels, box.tolist()))
+    axes.set_title(f"region {region:,}", fontsize=9)

@@ -1,17 +1,33 @@
 """Every stage of one answer, in numbers and drawn, from its trace alone."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from sightline.data.records import Objects
 from sightline.detectors.bottom_up import BottomUp
-from sightline.explain import answer_views, encode_views, grid, pose_views, propose_views
+from sightline.explain import (
+    answer_views,
+    branch_views,
+    crop_views,
+    encode_views,
+    grid,
+    pose_views,
+    prior_grid,
+    propose_views,
+)
+from sightline.explain.canvas import bars
 from sightline.explain.fates import fates
 from sightline.explain.lost import lost
+from sightline.explain.records import Lost
 from sightline.explain.view import View
+from sightline.masks import BoxMasks
 from sightline.pipeline import Detector, Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @torch.inference_mode()
@@ -37,13 +53,18 @@ def stages(
         encode_views.encoded(trace, detector, index),
         propose_views.before(trace, detector, index, best, story),
         propose_views.regions(trace, detector, index, best),
+        crop_views.people(trace, detector, index, best),
+        crop_views.crops(trace, detector, index),
+        crop_views.parts(trace, detector, index),
         propose_views.pooled(trace, detector, index),
         grid.grid(trace, detector, index),
+        prior_grid.prior_grid(trace, detector, index),
         pose_views.parts(trace, detector, index),
         pose_views.limbs(trace, detector, index),
-        *_chosen(trace, detector, index, best),
+        *_chosen(trace, detector, index, best, story),
         answer_views.ends(story),
-        answer_views.masks(trace, detector, index),
+        branch_views.masks(trace, detector, index),
+        branch_views.keypoints(trace, detector, index),
         answer_views.answers(trace, detector, index, story),
         answer_views.objects(trace, detector, index, story),
         cost(trace),
@@ -51,21 +72,24 @@ def stages(
     return [view for view in found if view is not None]
 
 
-def _chosen(trace: Trace, detector: Detector, index: int, best: int) -> list[View]:
-    """Class scores, and who gave way to whom: people from the parts up have neither."""
+def _chosen(trace: Trace, detector: Detector, index: int, best: int, story: Lost) -> list[View]:
+    """Class scores, who gave way to whom, and the best one by one: of people from the parts up the
+    parts alone, which have neither classes nor rivals.
+    """
     if isinstance(detector, BottomUp):
-        return []
+        return [pose_views.best(trace, detector, index, best, story)]
     found = fates(trace, detector, index)
     return [
         answer_views.classes(trace, detector, index, best),
         answer_views.graph(trace, detector, index, found),
+        answer_views.best(trace, detector, index, best, story),
     ]
 
 
 def cost(trace: Trace) -> View:
     """Wall time of each verb, and the bytes of what it passed on, for the whole batch."""
     held = {
-        "prepare": [trace.batch.pixels],
+        "prepare": [trace.batch.pixels, *(trace.batch.originals or ())],
         "encode": list(trace.features),
         "propose": _tensors(trace.regions),
         "classify": [trace.scored.scores, trace.scored.boxes, *trace.scored.extras.values()],
@@ -78,9 +102,19 @@ def cost(trace: Trace) -> View:
         rows.append((verb, 1000 * spent, 100 * spent / whole if whole else 0.0, size / 1e6))
     heads = ("verb", "milliseconds", "% of the time", "megabytes passed on")
     numbers = {"milliseconds in all": 1000 * whole}
-    return View("cost", "Time and memory a stage", numbers, heads, rows)
+
+    def draw() -> "Figure":
+        return bars([row[0] for row in rows], [row[1] for row in rows], "milliseconds")
+
+    return View("cost", "Time and memory a stage", numbers, heads, rows, draw)
 
 
 def _tensors(record: object) -> list[Tensor]:
-    """The tensors that a record holds."""
-    return [value for value in vars(record).values() if isinstance(value, Tensor)]
+    """The tensors that a record holds, those of its masks among them."""
+    found: list[Tensor] = []
+    for value in vars(record).values():
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, BoxMasks):
+            found += [value.cells, value.boxes]
+    return found

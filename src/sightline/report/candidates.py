@@ -21,7 +21,7 @@ from sightline.suppress import Pairs, Selection, candidates, clipped, fit
 from sightline.types import Frame
 
 TENTHS, SHARES = 10, 10000
-LEVELS, SIDE = 4, 40
+LEVELS, SIDE = 4, 32
 """So many levels of features are shown, each at most so many cells wide."""
 
 RIVALS = 3

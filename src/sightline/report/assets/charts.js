@@ -52,16 +52,19 @@ function drawScatter() {
 }
 
 function bars(id, rows, parts, unit, label) {
-  // rows: [name, {part: value}]; each is a bar of its parts, shown as shares or on one scale.
+  // rows: [name, {part: value}]; each is a bar of its parts, on one scale; or, where the largest would
+  // leave nothing to see of the smallest, each as long as the others.
+  const whole = rows.map(([, values]) => sum(parts.map((p) => values[p.key] || 0)));
+  const shares = Math.max(...whole) > 12 * Math.min(...whole);
   chart(id, (width) => {
     const side = width < 560 ? 0 : 190;
     const line = side ? 34 : 54;
-    const most = Math.max(...rows.map(([, values]) => sum(parts.map((p) => values[p.key] || 0))));
     const room = width - side - 76;
     const drawn = rows.map(([name, values], i) => {
       const y = i * line + (side ? 4 : 22);
       let at = side;
-      const total = sum(parts.map((p) => values[p.key] || 0));
+      const total = whole[i];
+      const most = shares ? total : Math.max(...whole);
       const pieces = parts.map((part) => {
         const value = values[part.key] || 0;
         const length = most ? (room * value) / most : 0;
@@ -80,7 +83,8 @@ function bars(id, rows, parts, unit, label) {
     });
     const key = h("ul", { class: "legend" }, parts.map((part) =>
       h("li", {}, h("span", { class: `swatch ${part.style}`, "aria-hidden": "true" }), part.title)));
-    return h("div", {}, key, s("svg", { width, height: rows.length * line + 8, role: "img",
+    const note = shares ? h("p", { class: "lead" }, "Every bar is a whole; how much that is stands behind it.") : [];
+    return h("div", {}, note, key, s("svg", { width, height: rows.length * line + 8, role: "img",
       "aria-label": label }, drawn));
   });
 }

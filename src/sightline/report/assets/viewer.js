@@ -259,6 +259,9 @@ function drawViewer() {
   at("iou").addEventListener("input", (e) => { state.iou = Number(e.target.value); show(); });
   at("truth").addEventListener("change", show);
   at("model").replaceChildren(...models.map((m, i) => h("option", { value: i }, short(m.name))));
+  const accuracy = (m) => DATA.rows.find((row) => row.model === m.name)?.AP ?? -1;
+  const best = models.reduce((a, b) => (accuracy(b) > accuracy(a) ? b : a));
+  at("model").value = models.indexOf(best);
   at("model").addEventListener("change", (e) => {
     state.level = 0;
     usual(models[Number(e.target.value)]);
@@ -280,7 +283,7 @@ function drawViewer() {
     click: () => { state.photo = i; state.pick = -1; show(); } },
   h("img", { src: `data:image/jpeg;base64,${photo.jpeg}`, alt: "", loading: "lazy" }))));
   at("reset").addEventListener("click", () => { usual(state.model); show(); });
-  usual(models[0]);
+  usual(best);
   show();
   CHARTS.push(show);
   // for tests and for the curious: what the page found, in numbers
