@@ -19,7 +19,9 @@ def main() -> None:
     parser.add_argument("--model", default="retinanet")
     parser.add_argument("--score", type=float, default=0.3)
     parser.add_argument("--every", type=int, default=1, help="look at every so manieth frame")
-    parser.add_argument("--fps", type=float, default=25.0, help="frames a second of a folder of images")
+    parser.add_argument(
+        "--fps", type=float, default=25.0, help="frames a second of a folder of images"
+    )
     given = parser.parse_args()
     model = sightline.load(given.model, score=given.score)
     clip = sightline.video.frames(given.video, every=given.every, rate=given.fps)

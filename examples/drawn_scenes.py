@@ -81,7 +81,8 @@ def fish(pen: Pen, rng: np.random.Generator) -> tuple[float, float]:
     """A fish from the side, its nose at (1, 0)."""
     skin, stripe = (str(one) for one in rng.choice(BRIGHT, 2, replace=False))
     pen.shape(stripe, (-0.4, 0), (-1, -0.45), (-0.82, 0), (-1, 0.45))
-    pen.shape(stripe, (-0.2, -0.3), (0.2, -0.62), (0.35, -0.3))
+    for side in (-1, 1):
+        pen.shape(stripe, (-0.2, side * 0.3), (0.15, side * 0.62), (0.35, side * 0.3))
     pen.oval(0.2, 0, 0.8, 0.45, skin)
     for a in (-0.2, 0.05, 0.3):
         high = 0.4 * math.sqrt(1 - ((a - 0.2) / 0.8) ** 2)

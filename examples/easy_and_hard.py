@@ -51,19 +51,22 @@ def main() -> None:
     figure = new_figure(9.5, 3.6)
     left, right = figure.subplots(1, 2)
     left.hist(sure.numpy(), bins=50, range=(0, 1), log=True, color="#4a7fb5")
-    left.set(xlabel="probability of the truth", ylabel="answers", title=f"{len(sure):,} answers")
+    left.set(xlabel="probability of the truth", ylabel="answers")
+    left.set_title(f"{len(sure):,} answers: anchors × classes")
     left.axvspan(EASY, 1, color="0.9", zorder=0)
     for gamma in GAMMAS:
         loss = -((1 - sure) ** gamma) * sure.log()
         total = 100 * loss.cumsum(0) / loss.sum()
         name = "γ = 0: cross-entropy" if gamma == 0 else f"γ = {gamma:g}"
-        right.semilogx(range(1, len(sure) + 1), total.tolist(), label=name)
+        (line,) = right.semilogx(range(1, len(sure) + 1), total.tolist())
+        middle = min(1000, len(sure)) - 1
+        place = (middle + 1, float(total[middle]) - 1)
+        right.text(*place, name, color=line.get_color(), va="top", fontweight="bold")
         hard = float(total[len(sure) - easy - 1]) if easy < len(sure) else 0.0
         print(f"{name}: the easy ones are {100 - hard:.3g} % of the loss")
     right.axvspan(len(sure) - easy, len(sure), color="0.9", zorder=0)
     right.set(xlabel="so many of the hardest answers", ylabel="% of the loss")
     right.set(xlim=(1, len(sure)), ylim=(0, 100), title="what they add up to (grey: easy)")
-    right.legend()
     print(save(figure, given.out))
 
 

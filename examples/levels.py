@@ -30,17 +30,22 @@ def main() -> None:
     maps, found = energy(trace, 0), trace.detections[0]
     level = trace.regions.level[found.region].tolist()
     height, width = trace.batch.size
-    figure, axes = panels(1 + len(maps), trace.batch.size, columns=4)
+    figure, axes = panels(1 + len(maps), trace.batch.size, columns=3)
     boxes = trace.batch.frames[0].to_prepared(found.boxes).tolist()
     scene(axes[0], pixels_of(trace, model.detector), f"{len(found)} answers, by their level")
     for n, (panel, one) in enumerate(zip(axes[1:], maps, strict=True)):
-        panel.imshow(one.numpy(), cmap="gray", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
-        cells = f"{one.shape[0]} × {one.shape[1]}"
-        panel.set_title(f"level {n}: {cells}, {level.count(n)} answers", fontsize=9)
-    for box, n, name in reversed(list(zip(boxes, level, found.names, strict=True))):
-        outline(axes[0], box, shade_of(n), 2.0, name)
+        panel.imshow(one.numpy(), cmap="magma", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+        count = level.count(n)
+        told = f"{count or 'no'} {'answer' if count == 1 else 'answers'}"
+        told = f"level {n}: {one.shape[0]} × {one.shape[1]} cells, {told}"
+        panel.set_title(told, fontsize=9, color=shade_of(n))
+    answers = zip(boxes, level, found.names, found.scores.tolist(), strict=True)
+    for box, n, name, score in reversed(list(answers)):
+        outline(axes[0], box, shade_of(n), 2.0)
         outline(axes[1 + n], box, shade_of(n), 2.0)
-        print(f"level {n}: {name}, {box[2] - box[0]:.0f} × {box[3] - box[1]:.0f} pixels")
+        print(
+            f"level {n}: {name} {score:.2f}, {box[2] - box[0]:.0f} × {box[3] - box[1]:.0f} pixels"
+        )
     print(save(figure, given.out))
 
 

@@ -6,14 +6,20 @@ Writes grace_hopper.jpg, which comes with matplotlib, china.jpg and flower.jpg, 
 scikit-learn, and, where scikit-image is installed (`pip install scikit-image`), astronaut.png
 (Eileen Collins) and chelsea.png (a cat).
 
+A portrait and the cat are there once more in four sizes on one page (grace_hopper-sizes.png,
+chelsea-sizes.png): each of the sizes is another map's, or another window's, to find.
+
 Grace Hopper is the US Navy's and Eileen Collins NASA's, both public domain; the cat is Stéfan van
 der Walt's, CC0.
 """
 
+import io
 import sys
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+
+from PIL import Image
 
 from sightline.files import make_folder, write_bytes
 
@@ -38,10 +44,30 @@ def photos() -> dict[str, bytes]:
     return found
 
 
+SIZES = ("grace_hopper.jpg", "chelsea.png")
+
+
+def in_sizes(photo: bytes, copies: int = 4) -> bytes:
+    """A page (PNG) with a photo at the left, and at its right again and again, half as large."""
+    with Image.open(io.BytesIO(photo)) as opened:
+        image = opened.convert("RGB")
+    page = Image.new("RGB", (image.width * 3 // 2, image.height), "#c8c8c8")
+    page.paste(image, (0, 0))
+    top = 0
+    for copy in range(1, copies):
+        small = image.resize((image.width >> copy, image.height >> copy), Image.Resampling.LANCZOS)
+        page.paste(small, (image.width + (image.width // 2 - small.width) // 2, top))
+        top += small.height
+    stream = io.BytesIO()
+    page.save(stream, "PNG")
+    return stream.getvalue()
+
+
 def main() -> None:
     """Write them."""
-    out = make_folder(Path(sys.argv[1]))
-    for name, data in photos().items():
+    out, found = make_folder(Path(sys.argv[1])), photos()
+    sheets = {f"{Path(n).stem}-sizes.png": in_sizes(found[n]) for n in SIZES if n in found}
+    for name, data in {**found, **sheets}.items():
         print(write_bytes(out / name, data))
 
 

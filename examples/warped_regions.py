@@ -53,6 +53,7 @@ def main() -> None:
     axes = left.subplots()
     axes.set_axis_off()
     scene(axes, image.permute(1, 2, 0).numpy(), f"{len(boxes)} of {len(found):,} regions")
+    right.suptitle(f"as the network gets them: {warp.size} × {warp.size} pixels", fontsize=9)
     grid = right.subplots(3, columns, squeeze=False)
     for place, panel in enumerate(grid.flat):
         panel.set_axis_off()

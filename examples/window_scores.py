@@ -80,7 +80,10 @@ def draw(
     axes[0].set_title(f"dashed: a window of {size[0]} × {size[1]} px")
     axes[1].imshow(dense, vmin=0, vmax=1)
     axes[1].set_title(f"{name}: {dense.numel():,} windows at once")
-    axes[2].imshow(alone, vmin=0, vmax=1)
+    every = -(-dense.shape[0] // alone.shape[0])
+    covered = (-0.5, alone.shape[1] * every - 0.5, alone.shape[0] * every - 0.5, -0.5)
+    axes[2].imshow(alone, vmin=0, vmax=1, extent=covered)
+    axes[2].set(xlim=axes[1].get_xlim(), ylim=axes[1].get_ylim())
     axes[2].set_title(f"{alone.numel():,} of them, crop by crop")
     for axis in axes:
         axis.set_xticks([])

@@ -73,12 +73,13 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
         scene(axes[1], pixels, "candidate limbs, by their integrals; those taken in colour")
         boxes = trace.regions.boxes.cpu()
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        for row in reversed(mine.tolist()):
+        for row in sorted(mine.flip(0).tolist(), key=lambda row: bool(kept[row])):
             limb, *ends = found[row].tolist()
-            line = middle[ends].T.tolist()
-            width = 0.4 + 2.5 * max(0.0, float(values[row]))
-            axes[1].plot(*line, color=shade_of(limb) if kept[row] else "#bbbbbb", linewidth=width)
-            axes[1].plot(*line, "o", color="white", markersize=2)
+            line, taken = middle[ends].T.tolist(), bool(kept[row])
+            width = (1.2 if taken else 0.3) + 2.5 * max(0.0, float(values[row]))
+            shade, veil = (shade_of(limb), 1.0) if taken else ("#dddddd", 0.35)
+            axes[1].plot(*line, color=shade, linewidth=width, alpha=veil)
+            axes[1].plot(*line, "o", color="white", markersize=3 if taken else 1, alpha=veil)
         return figure
 
     numbers = {"candidate limbs": len(mine), "taken": int(kept[mine].sum())}
