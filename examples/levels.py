@@ -38,7 +38,8 @@ def main() -> None:
         count = level.count(n)
         told = f"{count or 'no'} {'answer' if count == 1 else 'answers'}"
         told = f"level {n}: {one.shape[0]} × {one.shape[1]} cells, {told}"
-        panel.set_title(told, fontsize=9, color=shade_of(n))
+        panel.set_title(told, fontsize=9)
+        outline(panel, (0, 0, width, height), shade_of(n), 6.0)
     answers = zip(boxes, level, found.names, found.scores.tolist(), strict=True)
     for box, n, name, score in reversed(list(answers)):
         outline(axes[0], box, shade_of(n), 2.0)

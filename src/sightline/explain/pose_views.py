@@ -76,10 +76,10 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
         for row in sorted(mine.flip(0).tolist(), key=lambda row: bool(kept[row])):
             limb, *ends = found[row].tolist()
             line, taken = middle[ends].T.tolist(), bool(kept[row])
-            width = (1.2 if taken else 0.3) + 2.5 * max(0.0, float(values[row]))
-            shade, veil = (shade_of(limb), 1.0) if taken else ("#dddddd", 0.35)
-            axes[1].plot(*line, color=shade, linewidth=width, alpha=veil)
-            axes[1].plot(*line, "o", color="white", markersize=3 if taken else 1, alpha=veil)
+            strength = min(1.0, max(0.0, float(values[row])))
+            shade, veil = (shade_of(limb), 0.4 + 0.6 * strength) if taken else ("#dddddd", 0.3)
+            axes[1].plot(*line, color=shade, linewidth=0.3 + 3.5 * strength, alpha=veil)
+            axes[1].plot(*line, "o", color="white", markersize=1 + strength, alpha=veil)
         return figure
 
     numbers = {"candidate limbs": len(mine), "taken": int(kept[mine].sum())}
