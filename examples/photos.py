@@ -21,30 +21,22 @@ from pathlib import Path
 
 from PIL import Image
 
+from sightline.cli import demo
 from sightline.files import make_folder, write_bytes
 
-PLACES = (
-    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
-    ("skimage", "data/astronaut.png"),
-    ("skimage", "data/chelsea.png"),
-    ("sklearn", "datasets/images/china.jpg"),
-    ("sklearn", "datasets/images/flower.jpg"),
-)
-"""Package, and the photo's place in it."""
+EXTRA = ("astronaut.png", "chelsea.png")
+"""Of scikit-image, where that is installed."""
+
+SIZES = ("grace_hopper.jpg", "chelsea.png")
+"""Shown once more in four sizes."""
 
 
 def photos() -> dict[str, bytes]:
     """Name → file, of all that are there."""
-    found: dict[str, bytes] = {}
-    for package, place in PLACES:
-        if find_spec(package) is not None:
-            file = resources.files(package).joinpath(place)
-            if file.is_file():
-                found[Path(place).name] = file.read_bytes()
-    return found
-
-
-SIZES = ("grace_hopper.jpg", "chelsea.png")
+    places = demo.photos()
+    if find_spec("skimage") is not None:
+        places += [Path(str(resources.files("skimage") / "data" / name)) for name in EXTRA]
+    return {path.name: path.read_bytes() for path in places if path.is_file()}
 
 
 def in_sizes(photo: bytes, copies: int = 4) -> bytes:

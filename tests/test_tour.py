@@ -63,7 +63,7 @@ def test_every_command_names_what_exists(words: list[str]) -> None:
 
 def named_models(words: list[str]) -> Iterator[str]:
     """What a command takes for a model."""
-    for option in ("--model", "--models", "--start"):
+    for option in ("--model", "--models"):
         if option in words:
             yield from words[words.index(option) + 1].split(",")
 
