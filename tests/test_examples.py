@@ -128,6 +128,7 @@ def test_count_tracks(run: Run, grace: Path, tmp_path: Path) -> None:
     [
         ("levels.py", ["retinanet"], ["--out"]),
         ("easy_and_hard.py", [], ["person", 8, 8, 195, 236, "--out"]),
+        ("side_by_side.py", [], ["retinanet", "selective_search", "--out"]),
         ("warped_regions.py", [], []),
     ],
 )
