@@ -2,21 +2,18 @@
 
     python examples/side_by_side.py IMAGE MODEL… --out side-by-side.png [--score 0.3]
 
-A MODEL is a name of the catalogue, a checkpoint or a run's folder: the runs of `sightline compare`
-lie side by side in its --out. Scores of `hog_svm` and `rcnn` are margins, 0 where they are
-undecided.
+Boxes have the colour of their class. A MODEL is a name of the catalogue, a checkpoint or a run's
+folder: the runs of `sightline compare` lie side by side in its --out. Scores of `hog_svm` and
+`rcnn` are margins, 0 where they are undecided.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import sightline
 from sightline import images
 from sightline.evaluate.pictures import save
-from sightline.explain.canvas import panels, scene
-from sightline.explain.draw import Style, draw
+from sightline.explain.canvas import outline, panels, scene, shade_of
 
 
 def main() -> None:
@@ -30,14 +27,16 @@ def main() -> None:
     image = images.read(given.image)
     size = (image.shape[1], image.shape[2])
     columns = min((3, 4, 5), key=lambda wide: -len(given.models) % wide)  # the fewest empty places
-    figure, axes = panels(len(given.models), size, columns, width=13 / columns)
-    style = Style(line=max(2, size[1] // 150), font=max(12, size[1] // 16))
+    figure, axes = panels(len(given.models), size, columns, width=10 / columns)
     for place, name in zip(axes, given.models, strict=True):
         model = sightline.load(name, score=given.score)
         found = model(image)
-        count = f"{len(found) or 'no'} {'answer' if len(found) == 1 else 'answers'}"
-        scene(place, np.asarray(draw(image, found, style)), f"{model.name}: {count}")
-        print(f"{model.name}: " + ", ".join(f"{what} {score:.2f}" for what, score, _ in found))
+        told = [f"{what} {score:.2f}" for what, score, _ in found]
+        best = f"{len(told)}, the best {told[0]}" if told else "nothing"
+        scene(place, image.permute(1, 2, 0).numpy(), f"{model.name}\n{best}")
+        for box, label in zip(found.boxes.flip(0).tolist(), found.labels.flip(0), strict=True):
+            outline(place, box, shade_of(int(label)), 1.6)
+        print(f"{model.name}: {', '.join(told) or 'nothing'}")
     print(save(figure, given.out))
 
 
