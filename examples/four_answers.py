@@ -25,7 +25,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-ANSWER = "#e8392b"
+ANSWER, LINE = "#e8392b", 20
+"""The colour of answers, and prepared pixels between two labels."""
 
 
 def outline(axes: Axes, boxes: Tensor, colours: list[object], width: float) -> None:
@@ -51,7 +52,7 @@ def best_of_each(trace: Trace, least: float) -> tuple[Tensor, Tensor]:
 def draw(trace: Trace, pixels: Tensor, asked: argparse.Namespace) -> None:
     """All four, written to --out."""
     height, width = pixels.shape[:2]
-    figure, panels = plt.subplots(1, 4, figsize=(14, 14 / 4 * height / width + 0.4))
+    figure, panels = plt.subplots(1, 4, figsize=(14, 14 / 4 * height / width + 0.35))
     maps = trace.features[len(trace.features) // 2][0].float().norm(dim=0)
     stride = trace.batch.size[0] / maps.shape[0]
     panels[0].imshow(maps[: round(height / stride), : round(width / stride)].numpy(), cmap="magma")
@@ -67,22 +68,21 @@ def draw(trace: Trace, pixels: Tensor, asked: argparse.Namespace) -> None:
     found = trace.detections[0].above(asked.score)
     left = trace.batch.frames[0].to_prepared(found.boxes)
     outline(panels[3], left, [ANSWER] * len(left), 2.0)
+    told: list[tuple[float, float]] = []
     for (x, y, *_), score, name in zip(
         left.tolist(), found.scores.tolist(), found.names, strict=True
     ):
-        panels[3].text(
-            *(max(0.0, x) + 4, max(0.0, y) + 14),
-            f"{name} {score:.2f}",
-            color="white",
-            fontsize=9,
-            backgroundcolor=ANSWER,
-            clip_on=True,
-        )
+        place = (max(0.0, x) + 4, max(0.0, y) + LINE)
+        while any(abs(place[0] - a) < 6 * LINE and abs(place[1] - b) < LINE for a, b in told):
+            place = (place[0], place[1] + LINE)  # no label hides another
+        told.append(place)
+        text = f"{name} {score:.2f}"
+        panels[3].text(*place, text, color="w", fontsize=9, backgroundcolor=ANSWER, clip_on=True)
     panels[3].set_title(f"postprocess: {len(found)} {'answer' if len(found) == 1 else 'answers'}")
     for panel in panels:
         panel.axis("off")
-    figure.tight_layout(pad=0.3)
-    figure.savefig(asked.out, dpi=80)
+    figure.tight_layout(pad=0.5)
+    figure.savefig(asked.out, dpi=90)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from numpy import ndarray
 import sightline
 from sightline import images
 from sightline.evaluate.pictures import new_figure, save
+from sightline.explain.canvas import outline, scene, shade_of
 from sightline.pipeline import Trace
 
 STRATEGY, SHOWN = 6, 60
@@ -43,7 +44,7 @@ def main(photo: Path, out: Path) -> None:
     image = images.read(photo)
     trace = model.trace(image)
     leaves = int(trace.features[0][0, STRATEGY // 2].max()) + 1
-    figure = new_figure(10, 7)
+    figure = new_figure(10, 10 * image.shape[1] / image.shape[2] + 0.6)
     panels = figure.subplots(2, 2).flat
     steps = (leaves, max(1, leaves // 4), min(leaves, 8))
     names = ("encode: {} segments", "propose: merged to {}", "propose: merged to {}")
@@ -51,11 +52,10 @@ def main(photo: Path, out: Path) -> None:
         axes.imshow(flat(trace, left))
         axes.set_title(name.format(left))
     axes = figure.axes[3]
-    axes.imshow(image.permute(1, 2, 0).numpy())
     found = trace.detections[0]
-    for box in found.boxes[:SHOWN].tolist():
-        x1, y1, x2, y2 = box
-        axes.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], linewidth=0.8)
+    scene(axes, image.permute(1, 2, 0).numpy(), "")
+    for place, box in enumerate(found.boxes[:SHOWN].tolist()):
+        outline(axes, box, shade_of(place), 0.9)
     axes.set_title(f"classify, postprocess: the first {SHOWN} of {len(found):,} boxes")
     for axes in figure.axes:
         axes.set_axis_off()

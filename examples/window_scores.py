@@ -55,18 +55,25 @@ def main() -> None:
     print(f"{len(trace.regions):,} windows at once: {sum(trace.seconds.values()):.2f} s")
     print(f"{len(chosen):,} windows one by one: {spent:.2f} s")
     print(f"largest difference of scores: {difference:.1e}")
-    draw(detector, trace, shape, (label, dense, alone), given.out)
+    draw(detector, trace, shape, (label, dense, alone), given.every, given.out)
     print(given.out)
 
 
 def draw(
-    detector: Any, trace: Trace, shape: int, maps: tuple[int, Tensor, Tensor], out: Path
+    detector: Any,
+    trace: Trace,
+    shape: int,
+    maps: tuple[int, Tensor, Tensor],
+    every: int,
+    out: Path,
 ) -> None:
     """The picture: the image with its answers, and both maps of scores of one class."""
     label, dense, alone = maps
     pixels = trace.batch.pixels[0].permute(1, 2, 0).numpy()
     pixels = pixels * np.array(detector.preparation.std) + np.array(detector.preparation.mean)
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), constrained_layout=True)
+    figure, axes = plt.subplots(
+        1, 3, figsize=(12, 4 * pixels.shape[0] / pixels.shape[1] + 0.3), constrained_layout=True
+    )
     axes[0].imshow(pixels.clip(0, 1))
     frame = trace.batch.frames[0]
     for name, score, box in trace.detections[0][:1]:
@@ -80,7 +87,9 @@ def draw(
     axes[0].set_title(f"dashed: a window of {size[0]} × {size[1]} px")
     axes[1].imshow(dense, vmin=0, vmax=1)
     axes[1].set_title(f"{name}: {dense.numel():,} windows at once")
-    axes[2].imshow(alone, vmin=0, vmax=1)
+    covered = (-0.5, alone.shape[1] * every - 0.5, alone.shape[0] * every - 0.5, -0.5)
+    axes[2].imshow(alone, vmin=0, vmax=1, extent=covered)
+    axes[2].set(xlim=axes[1].get_xlim(), ylim=axes[1].get_ylim())
     axes[2].set_title(f"{alone.numel():,} of them, crop by crop")
     for axis in axes:
         axis.set_xticks([])

@@ -61,7 +61,8 @@ def draw(trace: Trace, detector: Detector, index: int = 0) -> "Figure":
     for name, axes in places.items():
         scene(axes, pixels, titles[name])
         axes.set_axis_off()
-    colours = matplotlib.colormaps["tab20"](np.arange(len(detector.classes)) % 20)[:, :3]
+    palette, count = ("tab10", 10) if len(detector.classes) <= 10 else ("tab20", 20)
+    colours = matplotlib.colormaps[palette](np.arange(len(detector.classes)) % count)[:, :3]
     for name in ("grid", "classes"):
         _lines(places[name], side, trace.batch.size)
     _boxes(places["boxes"], trace, index)

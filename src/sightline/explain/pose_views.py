@@ -74,11 +74,10 @@ def limbs(trace: Trace, detector: Detector, index: int) -> View | None:
         left = [row for row in mine.tolist() if not kept[row]][:REJECTED]
         for row in (*reversed(left), *reversed([row for row in mine.tolist() if kept[row]])):
             limb, *ends = found[row].tolist()
-            line = middle[ends].T.tolist()
-            width = 0.4 + 2.5 * float(values[row].clamp(0, 1))
-            shade, strong = (shade_of(limb), 1.0) if kept[row] else ("#dddddd", 0.35)
-            axes[1].plot(*line, color=shade, linewidth=width, alpha=strong)
-            axes[1].plot(*line, "o", color="white", markersize=2, alpha=strong)
+            line, strength = middle[ends].T.tolist(), float(values[row].clamp(0, 1))
+            shade, veil = (shade_of(limb), 0.4 + 0.6 * strength) if kept[row] else ("#dddddd", 0.3)
+            axes[1].plot(*line, color=shade, linewidth=0.3 + 3.5 * strength, alpha=veil)
+            axes[1].plot(*line, "o", color="white", markersize=1 + strength, alpha=veil)
         return figure
 
     numbers = {"candidate limbs": len(mine), "taken": int(kept[mine].sum())}

@@ -3,8 +3,11 @@
 Pictures are drawn when they are asked for, so that numbers alone cost nothing.
 """
 
+import base64
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,9 @@ Cell = str | int | float | None
 
 WIDE = 12
 """So many columns are shown at a terminal; a page and JSON have them all."""
+
+LONG = 20
+"""So many rows of a table are shown in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,26 @@ class View:
             lines += [f"| {' | '.join(shown(cell) for cell in row)} |" for row in self.table]
             lines.append("")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: numbers, the picture, the beginning of the table."""
+        parts = [f"<h4>{escape(self.title)}</h4>"]
+        parts += [f"<div>{escape(f'{key}: {shown(v)}')}</div>" for key, v in self.numbers.items()]
+        if self.draw is not None:
+            stream = io.BytesIO()
+            self.draw().savefig(stream, format="png", facecolor="white")
+            data = base64.b64encode(stream.getvalue()).decode()
+            parts.append(f'<img alt="{escape(self.title)}" src="data:image/png;base64,{data}">')
+        if self.table:
+            rows = [("th", self.heads), *(("td", row) for row in self.table[:LONG])]
+            lines = [
+                "".join(f"<{tag}>{escape(shown(cell))}</{tag}>" for cell in row)
+                for tag, row in rows
+            ]
+            parts.append(f"<table><tr>{'</tr><tr>'.join(lines)}</tr></table>")
+        if len(self.table) > LONG:
+            parts.append(f"<div>… and {len(self.table) - LONG:,} more</div>")
+        return "\n".join(parts)
 
 
 def shown(value: Any) -> str:
