@@ -27,7 +27,7 @@ def main() -> None:
     given = parser.parse_args()
     model = sightline.load(given.run, score=given.score)
     trace = model.trace(given.image)
-    maps, found = energy(trace, 0), trace.detections[0]
+    maps, found = energy(trace, model.detector, 0), trace.detections[0]
     level = trace.regions.level[found.region].tolist()
     height, width = trace.batch.size
     figure, axes = panels(1 + len(maps), trace.batch.size, columns=3)

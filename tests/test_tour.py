@@ -98,7 +98,7 @@ def test_every_picture_is_there_and_light_and_has_its_command() -> None:
         assert path.is_file(), f"{place[2]} is not there"
         assert path.stat().st_size <= LARGEST, f"{place[2]} is {path.stat().st_size:,} bytes"
         with Image.open(path) as picture:
-            assert picture.width <= 1400, f"{place[2]} is {picture.width} pixels wide"
+            assert picture.width <= 1600, f"{place[2]} is {picture.width} pixels wide"
         rest = TEXT[place.end() : None if following is None else following.start()]
         assert BLOCK.search(rest), f"no command stands under {place[2]}"
 
