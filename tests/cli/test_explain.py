@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drawn_stars import stars
 from sightline.cli import main
 
 
@@ -51,6 +52,22 @@ def test_explain(
     scores = [one["score"] for one in stages["answers"]["table"]]
     assert scores and min(scores) > 0.6
     assert not Path("sightline-explain").exists()
+
+
+def test_a_split_of_the_truth(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two splits whose files have the same names and ids: one of them has to be named."""
+    data = stars(tmp_path / "stars", counts=(1, 1))
+    image = str(data / "images" / "val" / "1.png")
+    asked = ("explain", image, "--model", str(checkpoint), "--truth", str(data), "--json")
+    assert call(*asked) == 4
+    assert "name one split" in capsys.readouterr().err
+    assert call(*asked, "--split", "val") == 0
+    (told,) = (
+        one for one in json.loads(capsys.readouterr().out)["stages"] if one["stage"] == "objects"
+    )
+    assert [one["class"] for one in told["table"]] == ["star"]
 
 
 def test_explain_poses_the_whole_image_or_who_was_found(

@@ -8,6 +8,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from sightline.detectors.bottom_up import BottomUp
+from sightline.detectors.crop_network import CropNetwork
 from sightline.detectors.selective_search import SelectiveSearch
 from sightline.detectors.sliding_windows import HogSvm
 from sightline.explain.canvas import heat, panels, pixels_of, scene
@@ -81,6 +82,9 @@ def encoded(trace: Trace, detector: Detector, index: int) -> View | None:
         return figure
 
     heads = ("level", "channels", "rows", "columns", "pixels a cell", "mean energy", "largest")
+    if isinstance(getattr(detector, "encoder", None), CropNetwork):
+        whole = "Encode: the image itself, of which every region is cut out"
+        return View("encode", whole, {"levels": len(maps)}, heads[:5], [row[:5] for row in rows])
     name = (
         "Encode: part maps and fields"
         if isinstance(detector, BottomUp)
