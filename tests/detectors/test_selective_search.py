@@ -178,7 +178,8 @@ def test_what_is_nearly_a_better_one_comes_last() -> None:
 def test_what_looks_at_one_thing_alone_stands_behind() -> None:
     assert FAST.weights.tolist() == [1] * 8
     weights = QUALITY.weights.view(5, 4, 4)  # spaces, ks, similarities
-    for row, share in enumerate((1, 1 / 4, 1 / 9, 1 / 36)):  # (50 / k)²
+    for row, k in enumerate(QUALITY.ks):
+        share = (50 / k) ** 1.2
         assert weights[0, row].tolist() == pytest.approx([share * x for x in (1, 1, 9, 9)])
         assert weights[3, row].tolist() == pytest.approx([share * x for x in (9, 9, 81, 81)])
     image, box = torch.zeros(2, dtype=torch.int64), torch.tensor([[0, 0, 9, 9], [20, 0, 40, 9]])
@@ -187,6 +188,25 @@ def test_what_looks_at_one_thing_alone_stands_behind() -> None:
     scores = finder.classify(finder.prepare([cat()]), (), regions).scores[:, 0]
     drawn = np.random.default_rng(0).random(2)
     assert scores.tolist() == pytest.approx([1 / (1 + drawn[0]), 1 / (1 + 9 * drawn[1])])
+
+
+def test_small_boxes_a_few_pixels_apart_are_one_proposal() -> None:
+    """Shifted by 4 pixels: 16 / 24 of boxes of 20 pixels, with 8 more a side 32 / 40."""
+    boxes = torch.tensor([[0, 0, 20, 20], [4, 0, 24, 20], [0, 0, 100, 90]]).float()
+    ranks = torch.tensor([2.0, 1.0, 3.0])
+    assert Order(nearly=0.75).different(boxes, ranks).tolist() == [1, 0, 2]
+    assert Order(nearly=0.75, slack=8.0).different(boxes, ranks).tolist() == [1, 2]
+    assert Order(nearly=0.81, slack=8.0).different(boxes, ranks).tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_less_chance_is_a_root_of_the_number_drawn(chance: float) -> None:
+    image, box = torch.zeros(2, dtype=torch.int64), torch.tensor([[0, 0, 9, 9], [20, 0, 40, 9]])
+    regions = Regions(box.float(), image, image, 1 / torch.tensor([1.0, 7.0]))
+    finder = SelectiveSearch(strategies=replace(FAST, order=Order(chance=chance)))
+    scores = finder.classify(finder.prepare([cat()]), (), regions).scores[:, 0]
+    drawn = np.random.default_rng(0).random(2) ** chance
+    assert scores.tolist() == pytest.approx([1 / (1 + drawn[0]), 1 / (1 + 7 * drawn[1])])
 
 
 def test_ranks_by_hand() -> None:
@@ -278,6 +298,7 @@ def test_modes_of_the_catalogue() -> None:
         (lambda: Strategies(ks=()), "usage.out_of_range"),
         (lambda: Order(nearly=1.5), "usage.out_of_range"),
         (lambda: Order(large=-0.1), "usage.out_of_range"),
+        (lambda: Order(slack=-1.0), "usage.out_of_range"),
         (lambda: Order(alone=0.5), "usage.out_of_range"),
         (lambda: sightline.load("selective_search", options={"mode": "slow"}), "usage.option"),
         (lambda: sightline.load("retinanet", options={"mode": "fast"}), "usage.option"),

@@ -27,7 +27,6 @@ from sightline.kernels.cpu.threads import share
 from sightline.ops.appearance import AXES, count, derivatives, texture_bins
 from sightline.ops.colour_spaces import colours
 from sightline.ops.grouping import Tree, group
-from sightline.ops.nms import nms
 from sightline.ops.segments import segment, smooth, sorted_edges
 from sightline.preparation import Preparation
 from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
@@ -156,7 +155,7 @@ class SelectiveSearch(nn.Module):
         return _packed([(image, trees[image, which]) for image, which in jobs], len(batch))
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
-        """The order: rank × a random number, small ones first, as the score 1 / (1 + that).
+        """The order: rank × a power of a random number, small ones first, as score 1 / (1 + that).
 
         What overlaps a better region nearly, as the order has it, stands behind all others.
         """
@@ -169,10 +168,10 @@ class SelectiveSearch(nn.Module):
                 continue
             drawn = torch.from_numpy(np.random.default_rng(self.seed).random(len(rows)))
             boxes = regions.boxes[rows]
-            ranks = order.ranks(positions[rows], regions.level[rows], boxes, weights) * drawn
-            best = nms(boxes, (1 / (1 + ranks)).float(), order.nearly)
+            ranks = order.ranks(positions[rows], regions.level[rows], boxes, weights)
+            ranks = ranks * drawn**order.chance
             behind = torch.ones(len(rows), dtype=torch.bool)
-            behind[best] = False
+            behind[order.different(boxes, ranks)] = False
             ranks[behind] += ranks.max() + 1
             scores[rows] = (1 / (1 + ranks)).float()
         extras = {}

@@ -1,4 +1,6 @@
-"""Which ways of grouping Selective Search tries (Uijlings 2013, section 3.2 and table 5)."""
+"""Which ways of grouping Selective Search tries, and in which order it proposes what they meet
+(Uijlings 2013, sections 3.2 and 3.3, table 5).
+"""
 
 from dataclasses import dataclass
 from itertools import product
@@ -12,20 +14,22 @@ from sightline.errors import UsageError
 from sightline.ops.checks import require_fraction
 from sightline.ops.colour_spaces import require_space
 from sightline.ops.grouping import require_similarity
+from sightline.ops.nms import nms
 
 Mode = Literal["fast", "quality"]
 
 
 @dataclass(frozen=True)
 class Order:
-    """In which order regions are proposed: rank × a random number, small ones first.
+    """In which order regions are proposed: rank × (a random number)^`chance`, small ones first.
 
     The paper's rank is the position i in the hierarchy, 1 for the whole image; here it is
     i + `spread` · n of n regions, so that small ones get a turn too. It counts `alone` times where
     a strategy looks at one channel alone, and where it compares by one measure alone; and in
     proportion to (share of the image)^`large`, (longer / shorter side)^`long` and (1 / k)^`fine`.
     Regions that overlap by more than `nearly` are one proposal, met twice: all but the best stand
-    behind all others. Raises UsageError.
+    behind all others. They are measured with `slack` pixels more on every side: what a shift of a
+    few pixels changes is little, however small they are. Raises UsageError.
     """
 
     alone: float = 9.0
@@ -34,15 +38,17 @@ class Order:
     large: float = 0.0
     long: float = 0.0
     fine: float = 0.0
+    chance: float = 1.0
+    slack: float = 0.0
 
     def __post_init__(self) -> None:
         require_fraction("nearly", self.nearly)
-        powers = (self.spread, self.large, self.long, self.fine)
-        if self.alone < 1 or min(powers) < 0:
+        others = (self.spread, self.large, self.long, self.fine, self.chance, self.slack)
+        if self.alone < 1 or min(others) < 0:
             raise UsageError(
                 f"no order: {self}",
                 code="usage.out_of_range",
-                hint="alone is 1 at least, spread, large, long and fine 0",
+                hint="alone is 1 at least, all others 0",
             )
 
     def ranks(
@@ -61,6 +67,11 @@ class Order:
         shares = shares / shares.max()
         longer = sides.amax(dim=1) / sides.amin(dim=1)
         return ranks * shares**self.large * longer**self.long
+
+    def different(self, boxes: Float[Tensor, "R 4"], ranks: Float[Tensor, "R"]) -> Int[Tensor, "M"]:
+        """The rows that are not nearly a better one, the smallest rank first."""
+        grown = boxes + boxes.new_tensor([-1, -1, 1, 1]) * self.slack
+        return nms(grown, (1 / (1 + ranks)).float(), self.nearly)
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ QUALITY = Strategies(
     ("hsv", "lab", "rgi", "h", "i"),
     (50, 100, 150, 300),
     ("ctsf", "tsf", "f", "s"),
-    Order(nearly=0.75, spread=0.25, large=0.4, long=1.0, fine=2.0),
+    Order(nearly=0.8, spread=0.25, large=0.4, long=1.0, fine=1.2, chance=0.5, slack=8.0),
 )
 """The paper's 80."""
 
