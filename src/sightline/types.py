@@ -42,10 +42,16 @@ class Frame:
     resized: Size
     offset: tuple[int, int] = (0, 0)
 
-    def _scale(self, points: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def way(self) -> tuple[tuple[float, float], tuple[int, int]]:
+        """What (x, y) of the original image are multiplied by, and what is added to them then."""
         y, x = (r / o for r, o in zip(self.resized, self.original, strict=True))
-        (top, left), repeat = self.offset, points.shape[-1] // 2
-        return points.new_tensor([x, y] * repeat), points.new_tensor([left, top] * repeat)
+        top, left = self.offset
+        return (x, y), (left, top)
+
+    def _scale(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        (scale, offset), repeat = self.way, points.shape[-1] // 2
+        return points.new_tensor(scale * repeat), points.new_tensor(offset * repeat)
 
     def to_original(self, points: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Boxes (…, 4) or points (…, 2) from the prepared image to the original one."""

@@ -33,7 +33,8 @@ def same(got: tuple[Tensor, ...], want: tuple[Tensor, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 23, 41), (1, 1, 1, 1), (1, 2, 1, 9), (2, 1, 8, 1),
-                                   (0, 3, 5, 6), (1, 0, 5, 6), (1, 1, 40, 130)])  # fmt: skip
+                                   (0, 3, 5, 6), (1, 0, 5, 6), (1, 1, 40, 130),
+                                   (3, 9, 4, 7), (2, 3, 3, 64)])  # fmt: skip
 @pytest.mark.parametrize("reach", [1, 2, 4])
 def test_peaks(shape: tuple[int, ...], reach: int) -> None:
     maps = noise(*shape)

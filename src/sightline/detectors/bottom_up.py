@@ -193,19 +193,21 @@ class BottomUp(nn.Module):
         there only those remain that a field leads to, and that no better one competes with.
         """
         limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
-        values = scored.scores[:, 0].cpu()
-        strength = integrals * torch.minimum(values[limbs[:, 1]], values[limbs[:, 2]])
+        values, ends = scored.scores.cpu().numpy()[:, 0], limbs.numpy()
+        weaker = np.minimum(values[ends[:, 1]], values[ends[:, 2]])
         match = match_greedy if self.decoding.matching == "greedy" else match_optimal
-        return match(limbs, strength, len(values))
+        return match(limbs, torch.from_numpy(integrals.numpy() * weaker), len(values))
 
     def people(self, scored: Scored) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
         """The row of each person's every part, −1 where there is none, and the person's score: the
         mean of its limbs' integrals, 0 for those that it lacks. All images, on the CPU.
         """
-        limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
-        kept, part = self.matched(scored), scored.regions.level.cpu()
-        people, total = assemble(limbs[kept], integrals[kept], part, len(self.parts.points))
-        return people, (total / len(self.limbs)).clamp(max=1)
+        kept, part = self.matched(scored).numpy(), scored.regions.level.cpu()
+        limbs, integrals = (scored.extras[name].cpu().numpy() for name in ("limbs", "integrals"))
+        chosen = (torch.from_numpy(limbs[kept]), torch.from_numpy(integrals[kept]))
+        people, total = assemble(*chosen, part, len(self.parts.points))
+        score = np.minimum(total.numpy() / np.float32(len(self.limbs)), np.float32(1))
+        return people, torch.from_numpy(score)
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
@@ -213,7 +215,7 @@ class BottomUp(nn.Module):
         people, rule = people[:, self.points], self.decoding
         boxes, owner = scored.regions.boxes.cpu().numpy(), scored.regions.image.cpu().numpy()
         found = people >= 0
-        values = scored.scores[:, 0].cpu().numpy()[people] * found
+        values = scored.scores.cpu().numpy()[:, 0][people] * found
         enough = np.flatnonzero((found.sum(axis=1) >= rule.least_parts) & (score >= rule.score))
         enough = enough[np.argsort(-score[enough], kind="stable")]
         image, answers = owner[people[enough].max(axis=1)], []
@@ -241,10 +243,11 @@ def _points(
     boxes: Float[ndarray, "N P 4"], values: Float[ndarray, "N P"], frame: Frame
 ) -> Float[ndarray, "N P 3"]:
     """The points of the peaks with these boxes and values: x, y in original pixels, score."""
-    middle = torch.from_numpy((boxes[..., :2] + boxes[..., 2:]) / 2)
+    middle = (boxes[..., :2] + boxes[..., 2:]) / np.float32(2)
     points = np.empty((*values.shape, 3), np.float32)
     height, width = frame.original
-    points[..., :2] = frame.to_original(middle).numpy()
+    scale, offset = (np.array(pair, np.float32) for pair in frame.way)
+    points[..., :2] = (middle - offset) / scale
     points[..., 2] = values
     return np.minimum(np.maximum(points, 0), np.array([width, height, 1], np.float32))
 

@@ -13,16 +13,18 @@ from sightline.errors import UsageError
 from sightline.ops.dispatch import kernel
 
 
-def require_candidates(candidates: Tensor, scores: Tensor, rows: int) -> None:
-    """Raise UsageError (usage.shape) unless (C, 3) candidates, of which two columns are among
-    `rows` parts, have (C,) scores.
-    """
+def require_candidates(candidates: Tensor, scores: Tensor) -> None:
+    """Raise UsageError (usage.shape) unless (C, 3) candidates have (C,) scores."""
     if candidates.ndim != 2 or candidates.shape[1] != 3 or scores.shape != (len(candidates),):
         raise UsageError(
             f"(C, 3) candidates and (C,) scores are wanted, not {tuple(candidates.shape)} and "
             f"{tuple(scores.shape)}",
             code="usage.shape",
         )
+
+
+def require_ends(candidates: Tensor, rows: int) -> None:
+    """Raise UsageError (usage.shape) unless both ends of the candidates are among `rows` parts."""
     ends = candidates.cpu().numpy()[:, 1:]  # whose minimum costs little, however few there are
     if len(ends) and not 0 <= ends.min() <= ends.max() < rows:
         raise UsageError(
@@ -39,7 +41,8 @@ def match_greedy(
     Of equals the earlier. A part has one limb of each kind at most, as its first end and as its
     second. `rows` is how many parts there are. Raises UsageError (usage.shape).
     """
-    require_candidates(candidates, scores, rows)
+    require_candidates(candidates, scores)
+    require_ends(candidates, rows)
     kept: list[int] = []
     taken: set[tuple[int, int, int]] = set()
     for row in scores.sort(descending=True, stable=True).indices.tolist():
@@ -61,7 +64,8 @@ def match_optimal(
     """
     from scipy.optimize import linear_sum_assignment
 
-    require_candidates(candidates, scores, rows)
+    require_candidates(candidates, scores)
+    require_ends(candidates, rows)
     limbs, values = candidates.cpu().numpy(), scores.detach().double().cpu().numpy()
     kept = [np.zeros(0, np.int64)]
     for limb in np.unique(limbs[:, 0]):
@@ -89,7 +93,8 @@ def assemble(
     one whose limbs make cycles included. Parts without a limb are no group. Groups come in the
     order of their first rows. `part` is the kind of each row. Raises UsageError (usage.shape).
     """
-    require_candidates(limbs, scores, len(part))
+    require_candidates(limbs, scores)
+    require_ends(limbs, len(part))
     group = {row: {kind: row} for row, kind in enumerate(part.tolist())}
     for _, first, second in limbs.tolist():
         one, other = group[first], group[second]

@@ -88,11 +88,11 @@ def require_maps(maps: Tensor, threshold: float, reach: int) -> None:
         )
 
 
-def require_limbs(
+def require_limb_shapes(
     maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, channels: int
 ) -> None:
     """Raise UsageError (usage.shape) unless `maps` (B, C, h, w) have `channels` for each of the
-    (L, 2) limbs, and finite places (N, 2) belong to images that are there.
+    (L, 2) limbs, and places are (N, 2) with an image and a part each.
     """
     right = maps.ndim == 4 and 0 not in maps.shape[2:] and limbs.ndim == 2 and limbs.shape[1] == 2
     if not right or maps.shape[1] != channels * len(limbs):
@@ -107,8 +107,14 @@ def require_limbs(
         raise UsageError(
             f"(N, 2) places and (N,) columns are wanted, not {shapes}", code="usage.shape"
         )
+
+
+def require_limb_values(maps: Tensor, places: Tensor, image: Tensor) -> None:
+    """Raise UsageError unless places are of images that are there, and finite (usage.shape,
+    usage.out_of_range).
+    """
     images = image.cpu().numpy()
-    if rows and not 0 <= images.min() <= images.max() < len(maps):
+    if len(images) and not 0 <= images.min() <= images.max() < len(maps):
         raise UsageError(
             f"images {images.min()} … {images.max()} of {len(maps)} are asked for",
             code="usage.shape",

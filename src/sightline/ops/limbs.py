@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.errors import UsageError
-from sightline.ops.checks import require_limbs
+from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.dispatch import kernel
 
 
@@ -71,7 +71,8 @@ def limb_integrals(
     Between cells' centres it is read bilinearly, and goes on unchanged beyond the outermost. Two
     parts at one place are no limb. Raises UsageError (usage.shape).
     """
-    require_limbs(fields, places, image, part, limbs, 2)
+    require_limb_shapes(fields, places, image, part, limbs, 2)
+    require_limb_values(fields, places, image)
     height, width = fields.shape[2:]
     u = (torch.arange(rule.samples, device=places.device) + 0.5) / rule.samples
     rows, scores, shares = [limbs.new_zeros(0, 3)], [places.new_zeros(0)], [places.new_zeros(0)]
@@ -109,7 +110,8 @@ def limb_midpoints(
 
     Candidates are those above `threshold`; there is one sample, so all of them agree.
     """
-    require_limbs(maps, places, image, part, limbs, 1)
+    require_limb_shapes(maps, places, image, part, limbs, 1)
+    require_limb_values(maps, places, image)
     rows, scores = [limbs.new_zeros(0, 3)], [places.new_zeros(0)]
     for index, limb, pairs in _pairs(len(maps), image, part, limbs):
         middle = (places[pairs[:, 1]] + places[pairs[:, 2]]) / 2

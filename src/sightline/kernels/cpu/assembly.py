@@ -6,12 +6,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
-from sightline.ops.assembly import require_candidates
+from sightline.ops.assembly import require_candidates, require_ends
 
 __all__ = ["assemble", "match_greedy"]
 
 Array = np.ndarray[Any, Any]
+
+
+@compiled
+def _sound(candidates: Array, rows: int) -> bool:
+    """Whether the ends of all candidates are there."""
+    right = True
+    for i in range(len(candidates)):
+        right &= 0 <= candidates[i, 1] < rows and 0 <= candidates[i, 2] < rows
+    return right
+
+
+def _ends(candidates: Tensor, scores: Tensor, rows: int) -> Array:
+    """The candidates, or the definition's errors."""
+    require_candidates(candidates, scores)
+    ends = array(candidates, np.int64)
+    if not _sound(ends, rows):
+        require_ends(candidates, rows)
+    return ends
 
 
 @compiled
@@ -31,9 +50,9 @@ def _greedy(candidates: Array, order: Array, rows: int) -> Array:
 
 def match_greedy(candidates: Tensor, scores: Tensor, rows: int) -> Tensor:
     """The kernel of `ops.assembly.match_greedy`."""
-    require_candidates(candidates, scores, rows)
-    order = (-scores.detach().float().numpy()).argsort(kind="stable")
-    return torch.from_numpy(_greedy(candidates.contiguous().numpy(), order, rows))
+    ends = _ends(candidates, scores, rows)
+    order = (-array(scores, np.float32)).argsort(kind="stable")
+    return torch.from_numpy(_greedy(ends, order, rows))
 
 
 @compiled
@@ -76,11 +95,6 @@ def _assemble(limbs: Array, scores: Array, part: Array, parts: int) -> tuple[Arr
 
 def assemble(limbs: Tensor, scores: Tensor, part: Tensor, parts: int) -> tuple[Tensor, Tensor]:
     """The kernel of `ops.assembly.assemble`."""
-    require_candidates(limbs, scores, len(part))
-    table, total = _assemble(
-        limbs.contiguous().numpy(),
-        scores.detach().float().contiguous().numpy(),
-        part.contiguous().numpy(),
-        parts,
-    )
+    ends = _ends(limbs, scores, len(part))
+    table, total = _assemble(ends, array(scores, np.float32), array(part, np.int64), parts)
     return torch.from_numpy(table), torch.from_numpy(total)

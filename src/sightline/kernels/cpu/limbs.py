@@ -1,7 +1,9 @@
-"""Line integrals of all pairs of parts, each given up as soon as too many samples disagree.
+"""Line integrals of all pairs of parts, most of which a few samples refuse.
 
-Samples are taken from the middle outwards: a line between parts of two people leaves the field
-there first. They are added up in the order of the definition.
+From each first end lines go to all second ends at once. So few samples that all of them may not
+disagree are read first, those in the middle: a line between parts of two people leaves the field
+there first. What is left is read from the middle outwards, given up as soon as too many samples
+disagree, and added up in the definition's order.
 """
 
 from functools import cache
@@ -11,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
-from sightline.ops.checks import require_limbs
+from sightline.kernels.cpu.lines import between, cell, groups, sound
+from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.limbs import LineRule
 
 __all__ = ["limb_integrals", "limb_midpoints"]
@@ -24,56 +28,59 @@ Store = tuple[Array, Array]
 
 
 @compiled
-def _groups(image: Array, part: Array, images: int, limbs: Array) -> tuple[Array, Array]:
-    """The rows by image and kind, and where those of each begin: `rows[starts[i, k] : …]`."""
-    kinds = 1
-    for i in range(part.size):
-        kinds = max(kinds, part[i] + 1)
-    for limb in range(limbs.shape[0]):
-        kinds = max(kinds, limbs[limb, 0] + 1, limbs[limb, 1] + 1)
-    starts = np.zeros(images * kinds + 1, np.int64)
-    for i in range(part.size):
-        starts[image[i] * kinds + part[i] + 1] += 1
-    for i in range(images * kinds):
-        starts[i + 1] += starts[i]
-    rows, free = np.empty(part.size, np.int64), starts[:-1].copy()
-    for i in range(part.size):
-        group = image[i] * kinds + part[i]
-        rows[free[group]] = i
-        free[group] += 1
-    return rows, starts
+def _aim(start: Any, ends: Any, share: Array, size: Any, lines: Any) -> None:
+    """The directions of the lines from one place to all others, and between which cells their
+    samples lie. No branch and one number after the other, arrays that are known apart: made wide.
+    """
+    (x0, y0), (xs, ys), (width, height), n = start, ends, size, ends[0].size
+    corners, wide, deep, ex, ey = lines
+    right, low = np.float32(width - 1), np.float32(height - 1)
+    last, lowest = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
+    for j in range(n):
+        x, y = xs[j] - x0, ys[j] - y0
+        length = np.sqrt(x * x + y * y)
+        ex[j] = x / length
+        ey[j] = y / length
+    for k in range(share.size):
+        u, corner, a, b = share[k], corners[k], wide[k], deep[k]
+        for j in range(n):
+            x, a[j] = cell(x0 + u * (xs[j] - x0), right, last)
+            y, b[j] = cell(y0 + u * (ys[j] - y0), low, lowest)
+            corner[j] = np.int32(y * np.int32(width) + x)
 
 
 @compiled
-def _cell(place: Any, count: int) -> tuple[int, Any]:
-    """The first of the two cells that a place lies between, and the second one's weight."""
-    inside = min(max(place - HALF, ZERO), np.float32(count - 1))
-    first = min(int(inside), max(count - 2, 0))
-    return first, inside - np.float32(first)
-
-
-@compiled
-def _between(plane: Array, corner: int, steps: Any, a: Any, b: Any) -> Any:
-    """A plane, row after row, between the cell `corner` and those a step right and below."""
-    right, below = steps
-    upper = (ONE - a) * plane[corner] + a * plane[corner + right]
-    corner += below
-    lower = (ONE - a) * plane[corner] + a * plane[corner + right]
-    return (ONE - b) * upper + b * lower
+def _refuse(planes: Any, steps: Any, limit: Any, lines: Any, left: Array) -> int:
+    """Which lines are left when not more than so many of these samples disagree: their numbers,
+    at the beginning of `left`, and how many they are.
+    """
+    (across, down), (least, bad), count = planes, limit, 0
+    corners, wide, deep, ex, ey = lines
+    for j in range(np.uint64(ex.size)):
+        missed = 0
+        for k in range(np.uint64(corners.shape[0])):
+            first, a, b = np.uint64(np.uint32(corners[k, j])), wide[k, j], deep[k, j]
+            value = between(across, first, steps, a, b) * ex[j]
+            value += between(down, first, steps, a, b) * ey[j]
+            missed += not value > least
+        left[count] = j
+        count += missed <= bad
+    return count
 
 
 @compiled
 def _line(field: Any, start: Any, line: Any, length: Any, limit: Any, u: Any, agree: Array) -> int:
     """Fill `agree`; how many are above the least, or −1 as soon as too many are not."""
-    (across, down, height, width, steps), (least, bad), (order, share) = field, limit, u
-    good, missed = 0, 0
-    ex, ey = line[0] / length, line[1] / length
+    (across, down, steps, (width, height)), (least, bad), (order, share) = field, limit, u
+    right, low = np.float32(width - 1), np.float32(height - 1)
+    last, lowest = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
+    ex, ey, good, missed = line[0] / length, line[1] / length, 0, 0
     for step in order:
-        x, a = _cell(start[0] + share[step] * line[0], width)
-        y, b = _cell(start[1] + share[step] * line[1], height)
-        corner = y * width + x
-        value = _between(across, corner, steps, a, b) * ex
-        value += _between(down, corner, steps, a, b) * ey
+        x, a = cell(start[0] + share[step] * line[0], right, last)
+        y, b = cell(start[1] + share[step] * line[1], low, lowest)
+        first = np.uint64(y * np.int32(width) + x)
+        value = between(across, first, steps, a, b) * ex
+        value += between(down, first, steps, a, b) * ey
         agree[step] = value
         if value > least:
             good += 1
@@ -103,17 +110,30 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array,
     holds, and where ends that find each other are marked.
     """
     (limb, firsts, seconds), (limit, usual, most), (store, count, found) = ends, rule, out
-    agree, samples = np.empty(u[0].size, np.float32), np.float32(u[0].size)
+    (across, down, steps, size), (order, share), n = field, u, 0
+    rows, ahead = np.empty(seconds.size, np.int64), share[order[: limit[1] + 1]]
+    for second in seconds:
+        rows[n] = second
+        n += not free[1, second]
+    if n == 0:
+        return store, count
+    xs, ys, left = places[rows[:n], 0].copy(), places[rows[:n], 1].copy(), np.empty(n, np.int64)
+    ex, ey, corners = np.empty_like(xs), np.empty_like(ys), np.empty((ahead.size, n), np.int32)
+    wide, deep = np.empty((ahead.size, n), np.float32), np.empty((ahead.size, n), np.float32)
+    lines = (corners, wide, deep, ex, ey)
+    agree, samples = np.empty(order.size, np.float32), np.float32(order.size)
     for first in firsts:
         if free[0, first]:
             continue
-        start = (places[first, 0], places[first, 1])
-        for second in seconds:
-            line = (places[second, 0] - start[0], places[second, 1] - start[1])
+        x0, y0 = places[first, 0], places[first, 1]
+        _aim((x0, y0), (xs, ys), ahead, size, lines)
+        some = _refuse((across, down), steps, limit, lines, left)
+        for j in left[:some]:
+            line, second = (xs[j] - x0, ys[j] - y0), rows[j]
             length = np.sqrt(line[0] * line[0] + line[1] * line[1])
-            if free[1, second] or not ZERO < length <= most:
+            if not ZERO < length <= most:
                 continue
-            good = _line(field, start, line, length, limit, u, agree)
+            good = _line(field, (x0, y0), line, length, limit, u, agree)
             if good < 0:
                 continue
             total = ZERO
@@ -121,8 +141,8 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array,
                 total += agree[step]
             score = total / samples + min(usual / length - ONE, ZERO)
             if score > ZERO:
-                share = np.float32(good) / samples
-                store = _keep(store, count, (limb, first, second), score, share)
+                share_ = np.float32(good) / samples
+                store = _keep(store, count, (limb, first, second), score, share_)
                 found[0, first] = found[1, second] = True
                 count += 1
     return store, count
@@ -130,18 +150,19 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array,
 
 @compiled
 def _integrals(
-    fields: Array, places: Array, limbs: Array, groups: Any, rule: Any, u: Any
-) -> tuple[Array, Array, int]:
-    (rows, starts), (least, faint, bad, usual, most) = groups, rule
+    fields: Array, places: Array, limbs: Array, owned: Any, rule: Any, u: Any
+) -> tuple[Array, Array, Array]:
+    (rows, starts), (least, faint, bad, usual, most) = owned, rule
     (images, _, height, width), count = fields.shape, 0
-    kinds, steps = (starts.size - 1) // images, (min(width - 1, 1), min(height - 1, 1) * width)
+    kinds, size = (starts.size - 1) // images, (width, height)
+    steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
     store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
     nobody = np.zeros((2, len(places)), np.bool_)
     found, again = nobody.copy(), nobody.copy()
     for image in range(images):
         for limb in range(limbs.shape[0]):
             across = fields[image, 2 * limb].reshape(-1)
-            field = (across, fields[image, 2 * limb + 1].reshape(-1), height, width, steps)
+            field = (across, fields[image, 2 * limb + 1].reshape(-1), steps, size)
             one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
             firsts = rows[starts[one] : starts[one + 1]]
             seconds = rows[starts[other] : starts[other + 1]]
@@ -149,23 +170,32 @@ def _integrals(
                 found[0, row] = False
             for row in seconds:
                 found[1, row] = False
-            ends = (limb, firsts, seconds)
-            out = (store, count, found)
+            ends, out = (limb, firsts, seconds), (store, count, found)
             store, count = _among(field, places, ends, ((least, bad), usual, most), u, nobody, out)
             if faint < least:
                 out = (store, count, again)
                 store, count = _among(
                     field, places, ends, ((faint, bad), usual, most), u, found, out
                 )
-    return store[0], store[1], count
+    return _cut(store, count)
+
+
+@compiled
+def _cut(store: Store, count: int) -> tuple[Array, Array, Array]:
+    """The limbs and their ends, the scores, and the shares."""
+    rows, numbers = store
+    return rows[:count].copy(), numbers[:count, 0].copy(), numbers[:count, 1].copy()
 
 
 @compiled
 def _midpoints(
-    maps: Array, places: Array, limbs: Array, groups: Any, threshold: Any
-) -> tuple[Array, Array, int]:
-    (rows, starts), (images, _, height, width), count = groups, maps.shape, 0
-    kinds, steps = (starts.size - 1) // images, (min(width - 1, 1), min(height - 1, 1) * width)
+    maps: Array, places: Array, limbs: Array, owned: Any, threshold: Any
+) -> tuple[Array, Array, Array]:
+    (rows, starts), (images, _, height, width), count = owned, maps.shape, 0
+    kinds = (starts.size - 1) // images
+    steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
+    right, low = np.float32(width - 1), np.float32(height - 1)
+    last, lowest = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
     store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
     for image in range(images):
         for limb in range(limbs.shape[0]):
@@ -173,29 +203,25 @@ def _midpoints(
             one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
             for first in rows[starts[one] : starts[one + 1]]:
                 for second in rows[starts[other] : starts[other + 1]]:
-                    x, a = _cell((places[first, 0] + places[second, 0]) / TWO, width)
-                    y, b = _cell((places[first, 1] + places[second, 1]) / TWO, height)
-                    score = _between(plane, y * width + x, steps, a, b)
+                    x, a = cell((places[first, 0] + places[second, 0]) / TWO, right, last)
+                    y, b = cell((places[first, 1] + places[second, 1]) / TWO, low, lowest)
+                    score = between(plane, np.uint64(y * width + x), steps, a, b)
                     if score > threshold:
                         store = _keep(store, count, (limb, first, second), score, ONE)
                         count += 1
-    return store[0], store[1], count
+    return _cut(store, count)
 
 
 Columns = tuple[Array, Array, Array, Any]
 
 
 def _columns(maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor) -> Columns:
-    ends = limbs.long().contiguous().numpy()
-    owners = (image.long().contiguous().numpy(), part.long().contiguous().numpy())
-    groups = _groups(*owners, len(maps), ends)
-    numbers = [value.detach().float().contiguous().numpy() for value in (maps, places)]
-    return numbers[0], numbers[1], ends, groups
-
-
-def _candidates(rows: Array, numbers: Array, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    values = torch.from_numpy(numbers[:count])
-    return torch.from_numpy(rows[:count]), values[:, 0], values[:, 1]
+    """What the loops want, or the definition's errors."""
+    ends, owner, kind = (array(column, np.int64) for column in (limbs, image, part))
+    planes, spots = array(maps, np.float32), array(places, np.float32)
+    if not sound(owner, spots, len(planes)):
+        require_limb_values(maps, places, image)
+    return planes, spots, ends, groups(owner, kind, len(planes), ends)
 
 
 @cache
@@ -210,7 +236,7 @@ def limb_integrals(
     fields: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, rule: LineRule
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The kernel of `ops.limbs.limb_integrals`."""
-    require_limbs(fields, places, image, part, limbs, 2)
+    require_limb_shapes(fields, places, image, part, limbs, 2)
     height, width = fields.shape[2:]
     numbers = (
         np.float32(rule.least),
@@ -220,13 +246,16 @@ def limb_integrals(
         np.float32(rule.longest * max(height, width)),
     )
     columns = _columns(fields, places, image, part, limbs)
-    return _candidates(*_integrals(*columns, numbers, _samples(rule.samples)))
+    found = _integrals(*columns, numbers, _samples(rule.samples))
+    rows, scores, shares = map(torch.from_numpy, found)
+    return rows, scores, shares
 
 
 def limb_midpoints(
     maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, threshold: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The kernel of `ops.limbs.limb_midpoints`."""
-    require_limbs(maps, places, image, part, limbs, 1)
+    require_limb_shapes(maps, places, image, part, limbs, 1)
     columns = _columns(maps, places, image, part, limbs)
-    return _candidates(*_midpoints(*columns, np.float32(threshold)))
+    rows, scores, shares = map(torch.from_numpy, _midpoints(*columns, np.float32(threshold)))
+    return rows, scores, shares

@@ -1,0 +1,17 @@
+"""Tensors as the arrays that kernels read."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def array(values: Tensor, kind: Any) -> np.ndarray[Any, Any]:
+    """The values of a tensor on the CPU as one block of numbers of a kind: the tensor's own memory
+    where that is possible. There is no gradient through it.
+    """
+    values = values.detach()
+    if values.dtype is torch.bfloat16:  # which NumPy does not know
+        values = values.float()
+    return np.ascontiguousarray(values.numpy(), kind)
