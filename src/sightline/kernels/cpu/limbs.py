@@ -2,8 +2,9 @@
 
 From each first end lines go to all second ends at once. So few samples that all of them may not
 disagree are read first, those in the middle: a line between parts of two people leaves the field
-there first. What is left is read from the middle outwards, given up as soon as too many samples
-disagree, and added up in the definition's order.
+there first. Where pairs are many, samples that lie where the field is weak are not even read. What
+is left is read from the middle outwards, given up as soon as too many samples disagree, and added
+up in the definition's order.
 """
 
 from functools import cache
@@ -16,6 +17,7 @@ from torch import Tensor
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
 from sightline.kernels.cpu.lines import between, cell, groups, sound
+from sightline.kernels.cpu.many_lines import aim, hopeful, refuse, where_strong
 from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.limbs import LineRule
 
@@ -23,49 +25,11 @@ __all__ = ["limb_integrals", "limb_midpoints"]
 
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
+MANY = 600
+"""From so many pairs of a limb's ends on it pays to know where its field is weak."""
+
 Array = np.ndarray[Any, Any]
 Store = tuple[Array, Array]
-
-
-@compiled
-def _aim(start: Any, ends: Any, share: Array, size: Any, lines: Any) -> None:
-    """The directions of the lines from one place to all others, and between which cells their
-    samples lie. No branch and one number after the other, arrays that are known apart: made wide.
-    """
-    (x0, y0), (xs, ys), (width, height), n = start, ends, size, ends[0].size
-    corners, wide, deep, ex, ey = lines
-    right, low = np.float32(width - 1), np.float32(height - 1)
-    last, lowest = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
-    for j in range(n):
-        x, y = xs[j] - x0, ys[j] - y0
-        length = np.sqrt(x * x + y * y)
-        ex[j] = x / length
-        ey[j] = y / length
-    for k in range(share.size):
-        u, corner, a, b = share[k], corners[k], wide[k], deep[k]
-        for j in range(n):
-            x, a[j] = cell(x0 + u * (xs[j] - x0), right, last)
-            y, b[j] = cell(y0 + u * (ys[j] - y0), low, lowest)
-            corner[j] = np.int32(y * np.int32(width) + x)
-
-
-@compiled
-def _refuse(planes: Any, steps: Any, limit: Any, lines: Any, left: Array) -> int:
-    """Which lines are left when not more than so many of these samples disagree: their numbers,
-    at the beginning of `left`, and how many they are.
-    """
-    (across, down), (least, bad), count = planes, limit, 0
-    corners, wide, deep, ex, ey = lines
-    for j in range(np.uint64(ex.size)):
-        missed = 0
-        for k in range(np.uint64(corners.shape[0])):
-            first, a, b = np.uint64(np.uint32(corners[k, j])), wide[k, j], deep[k, j]
-            value = between(across, first, steps, a, b) * ex[j]
-            value += between(down, first, steps, a, b) * ey[j]
-            missed += not value > least
-        left[count] = j
-        count += missed <= bad
-    return count
 
 
 @compiled
@@ -110,7 +74,7 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array,
     holds, and where ends that find each other are marked.
     """
     (limb, firsts, seconds), (limit, usual, most), (store, count, found) = ends, rule, out
-    (across, down, steps, size), (order, share), n = field, u, 0
+    (_, _, steps, size), (order, share), n = field, u, 0
     rows, ahead = np.empty(seconds.size, np.int64), share[order[: limit[1] + 1]]
     for second in seconds:
         rows[n] = second
@@ -121,13 +85,16 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array,
     ex, ey, corners = np.empty_like(xs), np.empty_like(ys), np.empty((ahead.size, n), np.int32)
     wide, deep = np.empty((ahead.size, n), np.float32), np.empty((ahead.size, n), np.float32)
     lines = (corners, wide, deep, ex, ey)
-    agree, samples = np.empty(order.size, np.float32), np.float32(order.size)
+    agree, samples, planes = np.empty(order.size, np.float32), np.float32(order.size), field[:2]
+    known = n * firsts.size >= MANY and limit[0] > ZERO
+    strong = where_strong(planes, steps, limit[0]) if known else np.empty(0, np.bool_)
     for first in firsts:
         if free[0, first]:
             continue
         x0, y0 = places[first, 0], places[first, 1]
-        _aim((x0, y0), (xs, ys), ahead, size, lines)
-        some = _refuse((across, down), steps, limit, lines, left)
+        aim((x0, y0), (xs, ys), ahead, size, lines)
+        some = hopeful(strong, limit[1], corners, left)
+        some = refuse(planes, steps, limit, lines, left[:some])
         for j in left[:some]:
             line, second = (xs[j] - x0, ys[j] - y0), rows[j]
             length = np.sqrt(line[0] * line[0] + line[1] * line[1])
