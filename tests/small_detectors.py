@@ -29,10 +29,9 @@ HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
 EVERY = [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
 """All models, where a test takes long with those of 30 million weights and more."""
 
-BRIEF = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "keypoint_rcnn_mobilenet_v2" else name
-    for name in LIGHT
-]
+BRANCHED = ("mask_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2")
+
+BRIEF = [pytest.param(name, marks=pytest.mark.slow) if name in BRANCHED else name for name in LIGHT]
 BRIEF += [pytest.param(name, marks=pytest.mark.slow) for name in HEAVY]
 """The same where each takes many looks, and a branch on top of another model brings little."""
 

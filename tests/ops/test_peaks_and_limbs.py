@@ -11,6 +11,7 @@ from torch import Tensor
 from drawn_poses import limb_fields, part_maps
 from sightline.errors import UsageError
 from sightline.ops.assembly import assemble, match_greedy, match_optimal
+from sightline.ops.dispatch import Kernel
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
 from sightline.ops.peaks import part_peaks
 
@@ -145,3 +146,27 @@ def test_faults(call: object) -> None:
     with pytest.raises(UsageError) as caught:
         call()  # type: ignore[operator]
     assert caught.value.code in ("usage.shape", "usage.out_of_range")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: limb_integrals(torch.zeros(1, 2, 5, 5), *columns(torch.ones(1, 2, 2)),
+                               torch.tensor([[0, -1]]), LineRule()),
+        lambda: limb_midpoints(torch.zeros(1, 1, 5, 5), torch.ones(1, 2), torch.zeros(1).long(),
+                               torch.tensor([-7]), LIMB, 0.1),
+        lambda: match_greedy(torch.tensor([[-3, 0, 1]]), torch.ones(1), 5),
+        lambda: assemble(torch.tensor([[0, 1, 2]]), torch.ones(1), torch.arange(3), 2),
+        lambda: assemble(torch.tensor([[0, 1, 2]]), torch.ones(1), torch.arange(3) - 1, 3),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("way", ["kernel", "definition"])
+def test_numbers_of_what_is_not_there(
+    call: object, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel would write where it has no memory."""
+    if way == "definition":
+        monkeypatch.setattr(Kernel, "__call__", lambda self, *args: self.reference(*args))
+    with pytest.raises(UsageError) as caught:
+        call()  # type: ignore[operator]
+    assert caught.value.code == "usage.shape"

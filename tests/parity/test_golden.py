@@ -24,6 +24,9 @@ from sightline.ops.heatmaps import peaks
 from sightline.pipeline import Trace
 from sightline.types import Detections, Regions
 
+LONG = "keypointrcnn"
+"""The networks of which one image takes a minute."""
+
 IMAGES: dict[str, Callable[[], np.ndarray]] = {
     "astronaut": data.astronaut,
     "cat": data.chelsea,
@@ -185,7 +188,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         None, marks=pytest.mark.skip(reason=f"no golden files in {folder}"), id="none"
     )
     metafunc.parametrize(
-        "file", [pytest.param(f, id=f.stem) for f in found] or [missing], scope="module"
+        "file",
+        [
+            pytest.param(f, id=f.stem, marks=[pytest.mark.slow] if f.stem.startswith(LONG) else [])
+            for f in found
+        ]
+        or [missing],
+        scope="module",
     )
 
 

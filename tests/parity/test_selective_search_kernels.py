@@ -71,6 +71,7 @@ def same(mine: Segments, wanted: Segments) -> None:
         assert a.dtype == b.dtype and np.array_equal(a, b), field.name
 
 
+@pytest.mark.slow
 def test_a_region_with_very_many_neighbours() -> None:
     """A sea and two hundred islands: the heap and the chains outgrow their first room."""
     labels = np.zeros((41, 21), np.int32)

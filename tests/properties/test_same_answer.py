@@ -72,7 +72,7 @@ def same(found: Detections, wanted: Detections, regions: Regions) -> None:
 
 
 @pytest.mark.parametrize("name", BRIEF)
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     numbers=st.lists(st.integers(0, 9), min_size=1, max_size=MOST),
     batch=st.integers(1, MOST),

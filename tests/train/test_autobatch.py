@@ -49,6 +49,7 @@ def test_it_measures_what_images_take(
     assert all(torch.equal(v, before[k]) for k, v in detector.state_dict().items())
 
 
+@pytest.mark.slow
 def test_memory_that_is_kept_hides_nothing() -> None:
     """What an earlier step has left to the process is neither taken for nothing nor counted twice:
     the process asks the kernel for no more, or leaves holes that are too small for what comes.

@@ -109,6 +109,7 @@ def torchrun(drawn: Dataset, out: Path, *changes: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_torchrun_takes_it_up_from_the_last_checkpoint(drawn: Dataset, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(2, drawn, whole, "save_seconds=0.0")

@@ -51,7 +51,11 @@ def start(folder: Path) -> "subprocess.Popen[str]":
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT), (signal.SIGUSR1, 0)],
+    [
+        (signal.SIGTERM, 143),
+        (signal.SIGINT, -signal.SIGINT),
+        pytest.param(signal.SIGUSR1, 0, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_finishes_the_step_and_saves(
     tmp_path: Path, number: signal.Signals, status: int

@@ -24,11 +24,25 @@ def require_candidates(candidates: Tensor, scores: Tensor) -> None:
 
 
 def require_ends(candidates: Tensor, rows: int) -> None:
-    """Raise UsageError (usage.shape) unless both ends of the candidates are among `rows` parts."""
+    """Raise UsageError (usage.shape) unless both ends of the candidates are among `rows` parts, and
+    their limbs are counted from 0.
+    """
     ends = candidates.cpu().numpy()[:, 1:]  # whose minimum costs little, however few there are
     if len(ends) and not 0 <= ends.min() <= ends.max() < rows:
         raise UsageError(
             f"candidates of rows {ends.min()} … {ends.max()} among {rows} parts", code="usage.shape"
+        )
+    if len(ends) and int(candidates[:, 0].min()) < 0:
+        raise UsageError(f"limb {int(candidates[:, 0].min())} is none", code="usage.shape")
+
+
+def require_kinds(part: Tensor, parts: int) -> None:
+    """Raise UsageError (usage.shape) unless every row is one of `parts` kinds of parts."""
+    if part.ndim != 1 or (len(part) and not 0 <= int(part.min()) <= int(part.max()) < parts):
+        raise UsageError(
+            f"a column of kinds from 0 to {parts - 1} is wanted, not {tuple(part.shape)} from "
+            f"{int(part.min())} to {int(part.max())}",
+            code="usage.shape",
         )
 
 
@@ -95,6 +109,7 @@ def assemble(
     """
     require_candidates(limbs, scores)
     require_ends(limbs, len(part))
+    require_kinds(part, parts)
     group = {row: {kind: row} for row, kind in enumerate(part.tolist())}
     for _, first, second in limbs.tolist():
         one, other = group[first], group[second]

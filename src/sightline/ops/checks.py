@@ -109,9 +109,11 @@ def require_limb_shapes(
         )
 
 
-def require_limb_values(maps: Tensor, places: Tensor, image: Tensor) -> None:
-    """Raise UsageError unless places are of images that are there, and finite (usage.shape,
-    usage.out_of_range).
+def require_limb_values(
+    maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor
+) -> None:
+    """Raise UsageError unless places are of images that are there, and finite, and kinds of parts
+    are counted from 0 (usage.shape, usage.out_of_range).
     """
     images = image.cpu().numpy()
     if len(images) and not 0 <= images.min() <= images.max() < len(maps):
@@ -119,5 +121,8 @@ def require_limb_values(maps: Tensor, places: Tensor, image: Tensor) -> None:
             f"images {images.min()} … {images.max()} of {len(maps)} are asked for",
             code="usage.shape",
         )
+    for name, kinds in (("part", part), ("limb's end", limbs)):
+        if kinds.numel() and int(kinds.min()) < 0:
+            raise UsageError(f"a {name} is of kind {int(kinds.min())}", code="usage.shape")
     if not np.isfinite(places.detach().cpu().numpy()).all():
         raise UsageError("a part's place is not finite", code="usage.out_of_range")

@@ -72,7 +72,7 @@ def limb_integrals(
     parts at one place are no limb. Raises UsageError (usage.shape).
     """
     require_limb_shapes(fields, places, image, part, limbs, 2)
-    require_limb_values(fields, places, image)
+    require_limb_values(fields, places, image, part, limbs)
     height, width = fields.shape[2:]
     u = (torch.arange(rule.samples, device=places.device) + 0.5) / rule.samples
     rows, scores, shares = [limbs.new_zeros(0, 3)], [places.new_zeros(0)], [places.new_zeros(0)]
@@ -111,7 +111,7 @@ def limb_midpoints(
     Candidates are those above `threshold`; there is one sample, so all of them agree.
     """
     require_limb_shapes(maps, places, image, part, limbs, 1)
-    require_limb_values(maps, places, image)
+    require_limb_values(maps, places, image, part, limbs)
     rows, scores = [limbs.new_zeros(0, 3)], [places.new_zeros(0)]
     for index, limb, pairs in _pairs(len(maps), image, part, limbs):
         middle = (places[pairs[:, 1]] + places[pairs[:, 2]]) / 2

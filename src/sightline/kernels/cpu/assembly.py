@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
-from sightline.ops.assembly import require_candidates, require_ends
+from sightline.ops.assembly import require_candidates, require_ends, require_kinds
 
 __all__ = ["assemble", "match_greedy"]
 
@@ -17,10 +17,20 @@ Array = np.ndarray[Any, Any]
 
 @compiled
 def _sound(candidates: Array, rows: int) -> bool:
-    """Whether the ends of all candidates are there."""
+    """Whether the limbs and the ends of all candidates are there."""
     right = True
     for i in range(len(candidates)):
+        right &= candidates[i, 0] >= 0
         right &= 0 <= candidates[i, 1] < rows and 0 <= candidates[i, 2] < rows
+    return right
+
+
+@compiled
+def _known(part: Array, parts: int) -> bool:
+    """Whether every row is one of so many kinds."""
+    right = True
+    for i in range(part.size):
+        right &= 0 <= part[i] < parts
     return right
 
 
@@ -95,6 +105,8 @@ def _assemble(limbs: Array, scores: Array, part: Array, parts: int) -> tuple[Arr
 
 def assemble(limbs: Tensor, scores: Tensor, part: Tensor, parts: int) -> tuple[Tensor, Tensor]:
     """The kernel of `ops.assembly.assemble`."""
-    ends = _ends(limbs, scores, len(part))
-    table, total = _assemble(ends, array(scores, np.float32), array(part, np.int64), parts)
+    ends, kinds = _ends(limbs, scores, len(part)), array(part, np.int64)
+    if kinds.ndim != 1 or not _known(kinds, parts):
+        require_kinds(part, parts)
+    table, total = _assemble(ends, array(scores, np.float32), kinds, parts)
     return torch.from_numpy(table), torch.from_numpy(total)

@@ -186,8 +186,8 @@ def _columns(maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: T
     """What the loops want, or the definition's errors."""
     ends, owner, kind = (array(column, np.int64) for column in (limbs, image, part))
     planes, spots = array(maps, np.float32), array(places, np.float32)
-    if not sound(owner, spots, len(planes)):
-        require_limb_values(maps, places, image)
+    if not sound(owner, kind, spots, len(planes), ends):
+        require_limb_values(maps, places, image, part, limbs)
     return planes, spots, ends, groups(owner, kind, len(planes), ends)
 
 

@@ -33,11 +33,15 @@ def groups(image: Array, part: Array, images: int, limbs: Array) -> tuple[Array,
 
 
 @compiled
-def sound(image: Array, places: Array, images: int) -> bool:
-    """Whether every place is finite, and of an image that is there."""
+def sound(image: Array, part: Array, places: Array, images: int, limbs: Array) -> bool:
+    """Whether every place is finite, of an image that is there, and of a kind from 0 on, as are the
+    ends of every limb.
+    """
     right = True
+    for limb in range(limbs.shape[0]):
+        right &= limbs[limb, 0] >= 0 and limbs[limb, 1] >= 0
     for i in range(image.size):
-        right &= 0 <= image[i] < images
+        right &= 0 <= image[i] < images and part[i] >= 0
         right &= bool(places[i, 0] - places[i, 0] == ZERO and places[i, 1] - places[i, 1] == ZERO)
     return right
 
