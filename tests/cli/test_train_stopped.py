@@ -130,6 +130,7 @@ def whole(place: Place) -> Path:
     return place.whole("whole")
 
 
+@pytest.mark.slow
 def test_stopped_by_a_signal_and_resumed_as_it_said(place: Place, whole: Path) -> None:
     said = place.stopped("stopped", signal.SIGTERM)
     (line,) = [line for line in said.splitlines() if line.startswith("stopped at step ")]
