@@ -44,7 +44,6 @@ def test_same_indices_as_the_definition(n: int, rounded: int | None, threshold: 
     boxes, scores, groups = draw(n, n, rounded)
     want = nms_classwise.reference(boxes, scores, groups, threshold)
     assert torch.equal(fast.nms_classwise(boxes, scores, groups, threshold), want)
-
     few = nms_classwise.reference(boxes, scores, groups, threshold, n // 3)
     assert torch.equal(fast.nms_classwise(boxes, scores, groups, threshold, n // 3), few)
     assert torch.equal(fast.nms(boxes, scores, threshold), nms.reference(boxes, scores, threshold))
