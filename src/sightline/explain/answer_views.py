@@ -87,15 +87,18 @@ def _moved(trace: Trace, rows: Tensor) -> tuple[Tensor, Tensor]:
     return boxes.float().cpu(), labels.cpu()
 
 
+def _middle(box: list[float]) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
 def _arrow(axes: "Axes", box: list[float], goal: list[float], shade: str) -> None:
     """The region thin, the box thick, an arrow between their centres."""
     outline(axes, box, "#dddddd", 0.6)
     outline(axes, goal, shade, 1.4)
     if max(abs(a - b) for a, b in zip(box, goal, strict=True)) < STILL:
         return
-    ends = [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (goal, box)]
     style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.2}
-    axes.annotate("", xy=ends[0], xytext=ends[1], arrowprops=style, annotation_clip=True)
+    axes.annotate("", xy=_middle(goal), xytext=_middle(box), arrowprops=style, annotation_clip=True)
 
 
 def graph(trace: Trace, detector: Detector, index: int, found: PairFates) -> View:
@@ -119,7 +122,7 @@ def graph(trace: Trace, detector: Detector, index: int, found: PairFates) -> Vie
         for row in reversed(rows[:150].tolist()):
             shade = shade_of(int(found.pairs.label[row]))
             box, goal = found.pairs.boxes[row].tolist(), kept[int(found.by[row])].tolist()
-            ends = [((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (box, goal)]
+            ends = [_middle(box), _middle(goal)]
             outline(axes, box, shade, 0.4)
             axes.plot(*zip(*ends, strict=True), color="white", linewidth=0.7)
             axes.plot(

@@ -71,17 +71,19 @@ def scene(axes: "Axes", pixels: ndarray, title: str) -> None:
 
 
 def outline(
-    axes: "Axes", box: Sequence[float], shade: Any, width: float = 1.5, text: str = ""
+    axes: "Axes",
+    box: Sequence[float],
+    shade: Any,
+    width: float = 1.5,
+    text: str = "",
+    line: str = "-",
 ) -> None:
-    """A box, and a label inside its top."""
+    """A box in matplotlib's style of `line`, and a label inside its top."""
     from matplotlib.patches import Rectangle
 
     x1, y1, x2, y2 = box
-    axes.add_patch(
-        Rectangle(
-            (x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, fill=False, edgecolor=shade, linewidth=width
-        )
-    )
+    style = {"fill": False, "edgecolor": shade, "linewidth": width, "linestyle": line}
+    axes.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, **style))
     if text:
         note(axes, box, text, shade)
 

@@ -41,22 +41,11 @@ def people(trace: Trace, detector: Detector, index: int, count: int) -> View | N
     pixels = pixels_of(trace, detector, index)
 
     def draw() -> "Figure":
-        from matplotlib.patches import Rectangle
-
         figure, (axes,) = panels(1, trace.batch.size, width=6.4)
         scene(axes, pixels, "who was found, and the window that is cut out around each")
         for n, row in reversed(list(enumerate(rows.tolist()))):
             outline(axes, boxes[n].tolist(), shade_of(n), 1.6, f"region {row}")
-            x1, y1, x2, y2 = inside[n].tolist()
-            axes.add_patch(
-                Rectangle(
-                    (x1 - 0.5, y1 - 0.5),
-                    *(x2 - x1, y2 - y1),
-                    fill=False,
-                    edgecolor=shade_of(n),
-                    linestyle="--",
-                )
-            )
+            outline(axes, inside[n].tolist(), shade_of(n), 1.0, line="--")
         return figure
 
     whole = "none: the whole image is one person"
