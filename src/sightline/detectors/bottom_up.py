@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.ops.assembly import assemble, match_greedy, match_optimal
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
-from sightline.ops.peaks import part_peaks
+from sightline.ops.peaks import part_boxes
 from sightline.preparation import Preparation
 from sightline.skeletons import Skeleton
 from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
@@ -167,9 +167,8 @@ class BottomUp(nn.Module):
     def propose(self, batch: Batch, features: Features) -> Regions:
         """The candidate parts: a cell around each peak, its part as level, its value as score."""
         part_maps = features[0][:, : len(self.parts.points)]
-        places, values, image, part = part_peaks(part_maps, self.decoding.peak)
-        middle, half = places * self.stride, self.stride / 2
-        return Regions(torch.cat([middle - half, middle + half], 1), image, part, values)
+        boxes, values, image, part = part_boxes(part_maps, self.decoding.peak, self.stride)
+        return Regions(boxes, image, part, values)
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """Candidate limbs, in `extras`: `limbs` (C, 3), which one and the rows of its two parts;

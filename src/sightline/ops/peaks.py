@@ -41,6 +41,18 @@ def part_peaks(maps: Float[Tensor, "B P h w"], threshold: float, reach: int = 1)
     return places, maps[at], image, part
 
 
+@kernel
+def part_boxes(
+    maps: Float[Tensor, "B P h w"], threshold: float, stride: float
+) -> tuple[Float[Tensor, "N 4"], Float[Tensor, "N"], Int[Tensor, "N"], Int[Tensor, "N"]]:
+    """`part_peaks` with a box of one cell around each place, in pixels, of which a cell has `stride`
+    in both directions.
+    """
+    places, values, image, part = part_peaks.reference(maps, threshold)
+    middle, half = places * stride, stride / 2
+    return torch.cat([middle - half, middle + half], 1), values, image, part
+
+
 def summit(maps: Tensor, at: tuple[Tensor, ...], axis: int) -> Float[Tensor, "*at"]:
     """How far from the cells `at` the parabola through their logarithms is highest."""
     last = maps.shape[axis] - 1

@@ -1,59 +1,63 @@
 """Peaks in one pass over the maps: blocks of cells that are all low are passed over by one test.
 
 In the others all cells are held against their four neighbours at once; what is left is looked at.
+Indices of the wide loops are unsigned: of others the compiler thinks that they may count from the
+end.
 """
 
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, from_numpy
 
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
 from sightline.ops.checks import require_maps
 
-__all__ = ["part_peaks"]
+__all__ = ["part_boxes", "part_peaks"]
 
 BLOCK = 64
 """So many cells are compared at once (which vectorises); few blocks hold anything."""
 
 FLOOR = np.float32(1e-4)
-ONE, TWO, HALF, ZERO = np.float32(1), np.float32(2), np.float32(0.5), np.float32(0)
+TWO, HALF, ZERO = np.float32(2), np.float32(0.5), np.float32(0)
 
 Array = np.ndarray[Any, Any]
 
 
 @compiled
-def _busy(cells: Array, threshold: Any) -> tuple[Array, int]:
-    """Where the blocks begin in which any cell is higher, and how many they are; the last one, a
-    shorter one, is always among them.
+def _busy(cells: Array, threshold: Any) -> Array:
+    """Where the blocks begin in which any cell is higher; the last one, a shorter one, is always
+    among them.
     """
     whole, count = cells.size // BLOCK, 0
     busy = np.empty(whole + 1, np.int64)
     for number in range(whole):
-        block, some = cells[number * BLOCK : number * BLOCK + BLOCK], np.int32(0)
+        start, some = np.uint64(number * BLOCK), np.int32(0)
         for i in range(np.uint64(BLOCK)):  # no branch and a fixed length: made wide
-            some = np.int32(some | np.int32(block[i] > threshold))
+            some = np.int32(some | np.int32(cells[start + i] > threshold))
         busy[count] = number * BLOCK
         count += some != 0
     busy[count] = whole * BLOCK
-    return busy, count + 1
+    return busy[: count + 1].copy()
 
 
 @compiled
-def _mark(cells: Array, start: int, width: int, threshold: Any, marks: Array) -> None:
-    """Mark the cells of a block that are higher and no lower than their four neighbours, which
-    must be there: all that lie in the row before, between, and in the row after.
+def _mark(cells: Array, busy: Array, width: int, threshold: Any) -> Array:
+    """Mark the cells of the blocks that are higher and no lower than the four in memory that would
+    be their neighbours if there were no border; none where there is not so much memory.
     """
-    here, left = cells[start : start + BLOCK], cells[start - 1 : start - 1 + BLOCK]
-    right = cells[start + 1 : start + 1 + BLOCK]
-    over = cells[start - width : start - width + BLOCK]
-    under = cells[start + width : start + width + BLOCK]
-    for i in range(np.uint64(BLOCK)):
-        value = here[i]
-        along = (value > threshold) & (value > left[i]) & (value >= right[i])
-        marks[i] = along & (value > over[i]) & (value >= under[i])
+    marks, row, one = np.zeros(busy.size * BLOCK, np.bool_), np.uint64(width), np.uint64(1)
+    for number in range(busy.size):
+        if not width <= busy[number] <= cells.size - BLOCK - width:
+            continue
+        start, out = np.uint64(busy[number]), np.uint64(number * BLOCK)
+        for i in range(np.uint64(BLOCK)):
+            at = start + i
+            value = cells[at]
+            along = (value > threshold) & (value > cells[at - one]) & (value >= cells[at + one])
+            marks[out + i] = along & (value > cells[at - row]) & (value >= cells[at + row])
+    return marks
 
 
 @compiled
@@ -71,44 +75,77 @@ def _row(cell: int, row: Any, size: Any) -> Any:
 
 
 @compiled
-def _likely(cells: Array, start: int, row: Any, size: Any, threshold: Any, marks: Array) -> None:
-    """Mark the cells of a block that may be peaks; of those at a border all that are higher."""
-    (_, y, edge), (height, width), end = row, size, min(start + BLOCK, cells.size)
-    if y > 0 and start + BLOCK <= edge + (height - 1 - y) * width:
-        _mark(cells, start, width, threshold, marks)
-        while edge <= end:
-            for i in (edge - 1, edge):
-                if start <= i < end:
-                    marks[i - start] = cells[i] > threshold
-            edge += width
-    else:
-        marks[:] = False
-        for i in range(start, end):
-            marks[i - start] = cells[i] > threshold
-
-
-@compiled
-def _highest(plane: Array, y: int, x: int, reach: int) -> bool:
-    """Whether a finite cell is higher than those around it before it, and not lower than those
-    after it.
+def _mark_borders(cells: Array, busy: Array, size: Any, threshold: Any, marks: Array) -> None:
+    """Mark the cells of the blocks that lie at their map's border and are higher: not all that are
+    neighbours in memory are neighbours.
     """
-    value, (height, width) = plane[y, x], plane.shape
-    for v in range(max(y - reach, 0), min(y + reach + 1, height)):
-        for u in range(max(x - reach, 0), min(x + reach + 1, width)):
-            if v < y or (v == y and u < x):
-                if not value > plane[v, u]:
-                    return False
-            elif not value >= plane[v, u]:
-                return False
-    return bool(value - value == ZERO)
+    (height, width), row = size, (0, 0, 0)
+    for number in range(busy.size):
+        start, out = busy[number], number * BLOCK - busy[number]
+        row, end = _row(start, row, size), min(start + BLOCK, cells.size)
+        _, y, edge = row
+        if y == 0 or start + BLOCK > edge + (height - 1 - y) * width:
+            for at in range(start, end):
+                marks[out + at] = cells[at] > threshold
+            continue
+        edge += width if edge < start else 0
+        while edge <= end:  # a row's first cell, and the last of the row before
+            if edge < end:
+                marks[out + edge] = cells[edge] > threshold
+            if edge > start:
+                marks[out + edge - 1] = cells[edge - 1] > threshold
+            edge += width
 
 
 @compiled
-def _summit(low: Any, mid: Any, high: Any) -> Any:
+def _marked(marks: Array, busy: Array, size: Any) -> Array:
+    """The marked cells: where, and their plane, row and column."""
+    words, row, some, count = marks.view(np.uint64), (0, 0, 0), 0, 0
+    holding = np.empty(words.size, np.int64)
+    for word in range(words.size):  # few of them: found without a branch
+        holding[some] = word
+        some += words[word] != 0
+    found = np.empty((8 * some, 4), np.int64)
+    for word in holding[:some]:
+        for i in range(8 * word, 8 * word + 8):
+            if marks[i]:
+                at = busy[i // BLOCK] + i % BLOCK
+                row = _row(at, row, size)
+                found[count, 0], found[count, 1] = at, row[0]
+                found[count, 2], found[count, 3] = row[1], at - row[2]
+                count += 1
+    return found[:count]
+
+
+@compiled
+def _highest(cells: Array, found: Array, size: Any, reach: int) -> Array:
+    """Those finite cells that are higher than those around them before them, and not lower than
+    those after them.
+    """
+    (height, width), count = size, 0
+    for row in range(len(found)):
+        at, y, x = found[row, 0], found[row, 2], found[row, 3]
+        value = cells[at]
+        best = value - value == ZERO
+        for v in range(max(-y, -reach), min(reach + 1, height - y)):
+            for u in range(max(-x, -reach), min(reach + 1, width - x)):
+                other = cells[at + v * width + u]
+                best &= value > other if v < 0 or (v == 0 and u < 0) else value >= other
+        for column in range(4):
+            found[count, column] = found[row, column]
+        count += best
+    return found[:count]
+
+
+@compiled
+def _summit(cells: Array, at: int, step: int) -> Any:
+    """How far from the cell `at` the parabola through its logarithm and its neighbours' a step
+    before and after is highest.
+    """
     low, mid, high = (
-        np.log(max(low, FLOOR)),
-        np.log(max(mid, FLOOR)),
-        np.log(max(high, FLOOR)),
+        np.log(max(cells[at - step], FLOOR)),
+        np.log(max(cells[at], FLOOR)),
+        np.log(max(cells[at + step], FLOOR)),
     )
     bend = (mid - low) + (mid - high)
     if not bend > ZERO:
@@ -117,55 +154,35 @@ def _summit(low: Any, mid: Any, high: Any) -> Any:
 
 
 @compiled
-def _place(plane: Array, y: int, x: int) -> tuple[Any, Any]:
-    right = below = ZERO
-    if 0 < x < plane.shape[1] - 1:
-        right = _summit(plane[y, x - 1], plane[y, x], plane[y, x + 1])
-    if 0 < y < plane.shape[0] - 1:
-        below = _summit(plane[y - 1, x], plane[y, x], plane[y + 1, x])
-    return (np.float32(x) + right) + HALF, (np.float32(y) + below) + HALF
-
-
-@compiled
-def _peaks(planes: Array, threshold: Any, reach: int) -> tuple[Array, int]:
-    """The plane, row and column of each peak, and how many they are."""
-    cells, size, count = planes.reshape(-1), planes.shape[1:], 0
-    found, marks = np.empty((1024, 3), np.int64), np.zeros(BLOCK, np.bool_)
-    words, (busy, blocks), row = marks.view(np.uint64), _busy(cells, threshold), (0, 0, 0)
-    for start in busy[:blocks]:
-        row = _row(start, row, size)
-        _likely(cells, start, row, size, threshold, marks)
-        for word in range(words.size):
-            if words[word] == 0:
-                continue
-            for i in range(8 * word, 8 * word + 8):
-                if not marks[i]:
-                    continue
-                row = _row(start + i, row, size)
-                plane, y, first = row
-                if not _highest(planes[plane], y, start + i - first, reach):
-                    continue
-                if count == len(found):
-                    found = np.concatenate((found, np.empty_like(found)))
-                found[count, 0], found[count, 1], found[count, 2] = plane, y, start + i - first
-                count += 1
-    return found, count
-
-
-@compiled
 def _all(maps: Array, threshold: Any, reach: int) -> tuple[Array, Array, Array, Array]:
     """The places, values, images and maps of the peaks."""
-    parts, height, width = maps.shape[1:]
-    planes = maps.reshape(-1, height, width)
-    found, count = _peaks(planes, threshold, reach)
-    places, values = np.empty((count, 2), np.float32), np.empty(count, np.float32)
-    image, part = np.empty(count, np.int64), np.empty(count, np.int64)
-    for i in range(count):
-        plane, y, x = found[i]
-        image[i], part[i] = divmod(plane, parts)
-        places[i, 0], places[i, 1] = _place(planes[plane], y, x)
-        values[i] = planes[plane, y, x]
+    cells, parts, (height, width) = maps.reshape(-1), maps.shape[1], maps.shape[2:]
+    busy, size = _busy(cells, threshold), (height, width)
+    marks = _mark(cells, busy, width, threshold)
+    _mark_borders(cells, busy, size, threshold, marks)
+    found = _highest(cells, _marked(marks, busy, size), size, reach)
+    places, values = np.empty((len(found), 2), np.float32), np.empty(len(found), np.float32)
+    image, part = np.empty(len(found), np.int64), np.empty(len(found), np.int64)
+    for i in range(len(found)):
+        at, plane, y, x = found[i, 0], found[i, 1], found[i, 2], found[i, 3]
+        right = _summit(cells, at, 1) if 0 < x < width - 1 else ZERO
+        below = _summit(cells, at, width) if 0 < y < height - 1 else ZERO
+        places[i, 0] = (np.float32(x) + right) + HALF
+        places[i, 1] = (np.float32(y) + below) + HALF
+        image[i], part[i], values[i] = plane // parts, plane % parts, cells[at]
     return places, values, image, part
+
+
+@compiled
+def _boxes(maps: Array, threshold: Any, stride: Any) -> tuple[Array, Array, Array, Array]:
+    """The same with the boxes of one cell around the places."""
+    places, values, image, part = _all(maps, threshold, 1)
+    boxes, half = np.empty((values.size, 4), np.float32), stride / TWO
+    for i in range(values.size):
+        x, y = places[i, 0] * stride, places[i, 1] * stride
+        boxes[i, 0], boxes[i, 1] = x - half, y - half
+        boxes[i, 2], boxes[i, 3] = x + half, y + half
+    return boxes, values, image, part
 
 
 def part_peaks(
@@ -173,6 +190,15 @@ def part_peaks(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The kernel of `ops.peaks.part_peaks`."""
     require_maps(maps, threshold, reach)
-    found = _all(array(maps, np.float32), np.float32(threshold), reach)
-    places, values, image, part = map(torch.from_numpy, found)
-    return places, values, image, part
+    places, values, image, part = _all(array(maps, np.float32), np.float32(threshold), reach)
+    return from_numpy(places), from_numpy(values), from_numpy(image), from_numpy(part)
+
+
+def part_boxes(
+    maps: Tensor, threshold: float, stride: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The kernel of `ops.peaks.part_boxes`."""
+    require_maps(maps, threshold, 1)
+    numbers = np.float32(threshold), np.float32(stride)
+    boxes, values, image, part = _boxes(array(maps, np.float32), *numbers)
+    return from_numpy(boxes), from_numpy(values), from_numpy(image), from_numpy(part)
