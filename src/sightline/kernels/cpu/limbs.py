@@ -17,13 +17,16 @@ from torch import Tensor
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
 from sightline.kernels.cpu.lines import between, cell, groups, sound
-from sightline.kernels.cpu.many_lines import aim, hopeful, refuse, where_strong
+from sightline.kernels.cpu.many_lines import aim, hopeful, refuse, refuse_some, tables, where_strong
 from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.limbs import LineRule
 
 __all__ = ["limb_integrals", "limb_midpoints"]
 
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+
+AT_ONCE = 512
+"""So many lines are looked at together, or all from one place if those are more."""
 
 MANY = 600
 """From so many pairs of a limb's ends on it pays to know where its field is weak."""
@@ -67,45 +70,64 @@ def _keep(store: Store, count: int, row: Any, score: Any, share: Any) -> Store:
 
 
 @compiled
-def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array, out: Any) -> Any:
-    """Add to `out` the pairs of ends that are a limb; those with a mark in `free` are left out.
+def _pairs(places: Array, firsts: Array, seconds: Array, lines: Any) -> int:
+    """Fill in where the lines from all of the first to all of the second begin and end."""
+    ends, count = lines[0], 0
+    for first in firsts:
+        for second in seconds:
+            ends[0, count], ends[1, count] = places[first, 0], places[first, 1]
+            ends[2, count], ends[3, count] = places[second, 0], places[second, 1]
+            count += 1
+    return count
+
+
+@compiled
+def _free(rows: Array, taken: Array) -> Array:
+    """Those rows that are not taken."""
+    free, count = np.empty(rows.size, np.int64), 0
+    for row in rows:
+        free[count] = row
+        count += not taken[row]
+    return free[:count]
+
+
+@compiled
+def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, taken: Array, out: Any) -> Any:
+    """Add to `out` the pairs of ends that are a limb; those that are taken are left out.
 
     `ends` are the limb and the rows of its first and second ends, `out` the store, how many it
     holds, and where ends that find each other are marked.
     """
     (limb, firsts, seconds), (limit, usual, most), (store, count, found) = ends, rule, out
-    (_, _, steps, size), (order, share), n = field, u, 0
-    rows, ahead = np.empty(seconds.size, np.int64), share[order[: limit[1] + 1]]
-    for second in seconds:
-        rows[n] = second
-        n += not free[1, second]
-    if n == 0:
+    (across, down, steps, size), (order, share, ahead, lines, agree) = field, u
+    firsts, seconds = _free(firsts, taken[0]), _free(seconds, taken[1])
+    if firsts.size == 0 or seconds.size == 0:
         return store, count
-    xs, ys, left = places[rows[:n], 0].copy(), places[rows[:n], 1].copy(), np.empty(n, np.int64)
-    ex, ey, corners = np.empty_like(xs), np.empty_like(ys), np.empty((ahead.size, n), np.int32)
-    wide, deep = np.empty((ahead.size, n), np.float32), np.empty((ahead.size, n), np.float32)
-    lines = (corners, wide, deep, ex, ey)
-    agree, samples, planes = np.empty(order.size, np.float32), np.float32(order.size), field[:2]
-    known = n * firsts.size >= MANY and limit[0] > ZERO
+    samples, planes, corners = np.float32(order.size), (across, down), lines[2]
+    known = firsts.size * seconds.size >= MANY and limit[0] > ZERO
     strong = where_strong(planes, steps, limit[0]) if known else np.empty(0, np.bool_)
-    for first in firsts:
-        if free[0, first]:
-            continue
-        x0, y0 = places[first, 0], places[first, 1]
-        aim((x0, y0), (xs, ys), ahead, size, lines)
-        some = hopeful(strong, limit[1], corners, left)
-        some = refuse(planes, steps, limit, lines, left[:some])
-        for j in left[:some]:
-            line, second = (xs[j] - x0, ys[j] - y0), rows[j]
+    step = max(corners.shape[1] // seconds.size, 1)
+    for begin in range(0, firsts.size, step):
+        some = _pairs(places, firsts[begin : begin + step], seconds, lines)
+        aim(lines, some, ahead, size)
+        if known:
+            some = hopeful(lines, some, strong, limit[1])
+            some = refuse_some(planes, steps, limit, lines, some)
+        else:
+            some = refuse(planes, steps, limit, lines, some)
+        for j in lines[5][:some]:
+            first, second = firsts[begin + j // seconds.size], seconds[j % seconds.size]
+            start = (places[first, 0], places[first, 1])
+            line = (places[second, 0] - start[0], places[second, 1] - start[1])
             length = np.sqrt(line[0] * line[0] + line[1] * line[1])
             if not ZERO < length <= most:
                 continue
-            good = _line(field, (x0, y0), line, length, limit, u, agree)
+            good = _line(field, start, line, length, limit, (order, share), agree)
             if good < 0:
                 continue
             total = ZERO
-            for step in range(agree.size):
-                total += agree[step]
+            for value in agree:
+                total += value
             score = total / samples + min(usual / length - ONE, ZERO)
             if score > ZERO:
                 share_ = np.float32(good) / samples
@@ -119,13 +141,15 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, free: Array,
 def _integrals(
     fields: Array, places: Array, limbs: Array, owned: Any, rule: Any, u: Any
 ) -> tuple[Array, Array, Array]:
-    (rows, starts), (least, faint, bad, usual, most) = owned, rule
+    (rows, starts), (least, faint, bad, usual, most), (order, share) = owned, rule, u
     (images, _, height, width), count = fields.shape, 0
     kinds, size = (starts.size - 1) // images, (width, height)
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
     store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
     nobody = np.zeros((2, len(places)), np.bool_)
     found, again = nobody.copy(), nobody.copy()
+    lines = tables(max(AT_ONCE, len(places)), min(bad + 1, order.size))
+    way = (order, share, share[order[: bad + 1]], lines, np.empty(order.size, np.float32))
     for image in range(images):
         for limb in range(limbs.shape[0]):
             across = fields[image, 2 * limb].reshape(-1)
@@ -138,11 +162,11 @@ def _integrals(
             for row in seconds:
                 found[1, row] = False
             ends, out = (limb, firsts, seconds), (store, count, found)
-            store, count = _among(field, places, ends, ((least, bad), usual, most), u, nobody, out)
+            store, count = _among(field, places, ends, ((least, bad), usual, most), way, nobody, out)
             if faint < least:
                 out = (store, count, again)
                 store, count = _among(
-                    field, places, ends, ((faint, bad), usual, most), u, found, out
+                    field, places, ends, ((faint, bad), usual, most), way, found, out
                 )
     return _cut(store, count)
 
