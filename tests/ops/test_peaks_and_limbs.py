@@ -40,7 +40,7 @@ LIMB = torch.tensor([[0, 1]])
 
 
 def columns(people: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    places = people.flatten(0, 1)
+    places = people.flatten(0, 1).repeat(1, 2)
     return places, torch.zeros(len(places), dtype=torch.int64), torch.arange(2).repeat(len(people))
 
 
@@ -72,7 +72,8 @@ def test_a_midpoint_is_read_half_way() -> None:
     places = torch.tensor([[2.0, 3.0], [9.0, 6.0], [6.0, 6.0]])
     maps = torch.arange(40.0).view(1, 1, 5, 8) / 40
     part = torch.tensor([0, 1, 1])
-    rows, scores, _ = limb_midpoints(maps, places, torch.zeros_like(part), part, LIMB, 0.62)
+    boxes = places.repeat(1, 2)
+    rows, scores, _ = limb_midpoints(maps, boxes, torch.zeros_like(part), part, LIMB, 0.62)
     assert rows.tolist() == [[0, 0, 1], [0, 0, 2]]  # (5.5, 4.5) and (4, 4.5)
     torch.testing.assert_close(scores, torch.tensor([37.0, 35.5]) / 40)
 
@@ -153,7 +154,7 @@ def test_faults(call: object) -> None:
     [
         lambda: limb_integrals(torch.zeros(1, 2, 5, 5), *columns(torch.ones(1, 2, 2)),
                                torch.tensor([[0, -1]]), LineRule()),
-        lambda: limb_midpoints(torch.zeros(1, 1, 5, 5), torch.ones(1, 2), torch.zeros(1).long(),
+        lambda: limb_midpoints(torch.zeros(1, 1, 5, 5), torch.ones(1, 4), torch.zeros(1).long(),
                                torch.tensor([-7]), LIMB, 0.1),
         lambda: match_greedy(torch.tensor([[-3, 0, 1]]), torch.ones(1), 5),
         lambda: assemble(torch.tensor([[0, 1, 2]]), torch.ones(1), torch.arange(3), 2),

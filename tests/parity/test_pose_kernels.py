@@ -11,8 +11,9 @@ from sightline.kernels.cpu import limbs as fast_limbs
 from sightline.kernels.cpu import peaks as fast_peaks
 from sightline.ops.assembly import assemble, match_greedy
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
-from sightline.ops.peaks import part_peaks
+from sightline.ops.peaks import part_boxes, part_peaks
 
+STRIDE = 6.0
 LIMBS = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 0], [3, 1]])
 
 
@@ -58,7 +59,10 @@ def scene(seed: int, count: int = 60) -> tuple[Tensor, Tensor, Tensor]:
     places = torch.rand(count, 2, generator=rng) * torch.tensor([50.0, 31.0]) - 3
     places[1] = places[0]
     image = torch.randint(0, 2, (count,), generator=rng)
-    return places, image, torch.randint(0, 5, (count,), generator=rng)
+    half = torch.rand(count, 2, generator=rng)
+    half[1] = half[0]
+    boxes = torch.cat([places - half, places + half], 1) * STRIDE
+    return boxes, image, torch.randint(0, 5, (count,), generator=rng)
 
 
 @pytest.mark.parametrize(
@@ -75,21 +79,30 @@ def scene(seed: int, count: int = 60) -> tuple[Tensor, Tensor, Tensor]:
 def test_limbs(rule: LineRule, size: tuple[int, int]) -> None:
     fields = noise(2, 10, *size, seed=5) + 0.3
     columns = scene(1)
-    want = limb_integrals.reference(fields, *columns, LIMBS, rule)
-    got = fast_limbs.limb_integrals(fields, *columns, LIMBS, rule)
+    want = limb_integrals.reference(fields, *columns, LIMBS, rule, STRIDE)
+    got = fast_limbs.limb_integrals(fields, *columns, LIMBS, rule, STRIDE)
     same(got, want)
     maps = fields[:, :5]
-    middles = limb_midpoints.reference(maps, *columns, LIMBS, 0.2)
-    same(fast_limbs.limb_midpoints(maps, *columns, LIMBS, 0.2), middles)
+    middles = limb_midpoints.reference(maps, *columns, LIMBS, 0.2, STRIDE)
+    same(fast_limbs.limb_midpoints(maps, *columns, LIMBS, 0.2, STRIDE), middles)
     crowd = scene(2, 300)  # of so many pairs those far from any field are passed over
     fields[fields.abs() < 0.5] = 0
-    lone = limb_integrals.reference(fields, *crowd, LIMBS, rule)
-    same(fast_limbs.limb_integrals(fields, *crowd, LIMBS, rule), lone)
+    lone = limb_integrals.reference(fields, *crowd, LIMBS, rule, STRIDE)
+    same(fast_limbs.limb_integrals(fields, *crowd, LIMBS, rule, STRIDE), lone)
     if size == (25, 44):
         assert len(want[0]) > 5 and len(middles[0]) > 50 and len(lone[0]) > 5
     none = [value[:0] for value in columns]
-    empty = limb_integrals.reference(fields, *none, LIMBS, rule)
-    same(fast_limbs.limb_integrals(fields, *none, LIMBS, rule), empty)
+    empty = limb_integrals.reference(fields, *none, LIMBS, rule, STRIDE)
+    same(fast_limbs.limb_integrals(fields, *none, LIMBS, rule, STRIDE), empty)
+
+
+def test_boxes_around_peaks() -> None:
+    maps = noise(2, 3, 23, 41, seed=4)
+    want = part_boxes.reference(maps, 0.1, STRIDE)
+    same(fast_peaks.part_boxes(maps, 0.1, STRIDE), want)
+    middles = (want[0][:, :2] + want[0][:, 2:]) / (2 * STRIDE)
+    torch.testing.assert_close(middles, part_peaks(maps, 0.1)[0])
+    assert len(middles) > 20
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -175,12 +175,11 @@ class BottomUp(nn.Module):
         `integrals` (C,), its score; `shares` (C,), the part of its samples that agree.
         """
         limb_maps, rule = features[1], self.decoding
-        places = (regions.boxes[:, :2] + regions.boxes[:, 2:]) / (2 * self.stride)
-        columns = (limb_maps, places, regions.image, regions.level, self.limbs)
+        columns = (limb_maps, regions.boxes, regions.image, regions.level, self.limbs)
         if rule.association == "pafs":
-            found = limb_integrals(*columns, rule.line)
+            found = limb_integrals(*columns, rule.line, self.stride)
         else:
-            found = limb_midpoints(*columns, rule.midpoint)
+            found = limb_midpoints(*columns, rule.midpoint, self.stride)
         extras = dict(zip(("limbs", "integrals", "shares"), found, strict=True))
         scores = regions.boxes.new_zeros(len(regions)) if regions.scores is None else regions.scores
         return Scored(regions, scores[:, None], regions.boxes, extras)

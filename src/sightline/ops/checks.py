@@ -89,10 +89,10 @@ def require_maps(maps: Tensor, threshold: float, reach: int) -> None:
 
 
 def require_limb_shapes(
-    maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, channels: int
+    maps: Tensor, boxes: Tensor, image: Tensor, part: Tensor, limbs: Tensor, channels: int
 ) -> None:
     """Raise UsageError (usage.shape) unless `maps` (B, C, h, w) have `channels` for each of the
-    (L, 2) limbs, and places are (N, 2) with an image and a part each.
+    (L, 2) limbs, and boxes are (N, 4) with an image and a part each.
     """
     right = maps.ndim == 4 and 0 not in maps.shape[2:] and limbs.ndim == 2 and limbs.shape[1] == 2
     if not right or maps.shape[1] != channels * len(limbs):
@@ -101,18 +101,13 @@ def require_limb_shapes(
             f"{tuple(limbs.shape)}",
             code="usage.shape",
         )
-    rows = len(places)
-    if places.shape != (rows, 2) or image.shape != (rows,) or part.shape != (rows,):
-        shapes = ", ".join(str(tuple(value.shape)) for value in (places, image, part))
-        raise UsageError(
-            f"(N, 2) places and (N,) columns are wanted, not {shapes}", code="usage.shape"
-        )
+    require_rows(boxes, image, part)
 
 
 def require_limb_values(
-    maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor
+    maps: Tensor, boxes: Tensor, image: Tensor, part: Tensor, limbs: Tensor
 ) -> None:
-    """Raise UsageError unless places are of images that are there, and finite, and kinds of parts
+    """Raise UsageError unless boxes are of images that are there, and finite, and kinds of parts
     are counted from 0 (usage.shape, usage.out_of_range).
     """
     images = image.cpu().numpy()
@@ -124,5 +119,5 @@ def require_limb_values(
     for name, kinds in (("part", part), ("limb's end", limbs)):
         if kinds.numel() and int(kinds.min()) < 0:
             raise UsageError(f"a {name} is of kind {int(kinds.min())}", code="usage.shape")
-    if not np.isfinite(places.detach().cpu().numpy()).all():
+    if not np.isfinite(boxes.detach().cpu().numpy()).all():
         raise UsageError("a part's place is not finite", code="usage.out_of_range")

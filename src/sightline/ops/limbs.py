@@ -6,7 +6,8 @@ candidate parts are ends of one limb if the field agrees with the line between t
     E = ∫₀¹ F(p(u)) · (d₂ − d₁) / ‖d₂ − d₁‖ du,  p(u) = (1 − u) d₁ + u d₂   (Cao 2017, equation 10).
 
 The weaker answer, which the paper sets against it (figure 5): a map of the limbs' midpoints, asked
-half-way between the two. Positions are in cells, the centre of cell i at i + ½.
+half-way between the two. A part's place is the middle of its box; in cells, of which one has
+`stride` pixels, the centre of cell i is at i + ½.
 """
 
 from collections.abc import Iterator
@@ -58,11 +59,12 @@ Candidates = tuple[Int[Tensor, "C 3"], Float[Tensor, "C"], Float[Tensor, "C"]]
 @kernel
 def limb_integrals(
     fields: Float[Tensor, "B _ h w"],
-    places: Float[Tensor, "N 2"],
+    boxes: Float[Tensor, "N 4"],
     image: Int[Tensor, "N"],
     part: Int[Tensor, "N"],
     limbs: Int[Tensor, "L 2"],
     rule: LineRule,
+    stride: float = 1.0,
 ) -> Candidates:
     """All pairs of parts that can be a limb, image by image, limb by limb, by first and second row,
     those of the second try after the others.
@@ -71,8 +73,9 @@ def limb_integrals(
     Between cells' centres it is read bilinearly, and goes on unchanged beyond the outermost. Two
     parts at one place are no limb. Raises UsageError (usage.shape).
     """
-    require_limb_shapes(fields, places, image, part, limbs, 2)
-    require_limb_values(fields, places, image, part, limbs)
+    require_limb_shapes(fields, boxes, image, part, limbs, 2)
+    require_limb_values(fields, boxes, image, part, limbs)
+    places = (boxes[:, :2] + boxes[:, 2:]) / (2 * stride)
     height, width = fields.shape[2:]
     u = (torch.arange(rule.samples, device=places.device) + 0.5) / rule.samples
     rows, scores, shares = [limbs.new_zeros(0, 3)], [places.new_zeros(0)], [places.new_zeros(0)]
@@ -100,18 +103,20 @@ def limb_integrals(
 @kernel
 def limb_midpoints(
     maps: Float[Tensor, "B L h w"],
-    places: Float[Tensor, "N 2"],
+    boxes: Float[Tensor, "N 4"],
     image: Int[Tensor, "N"],
     part: Int[Tensor, "N"],
     limbs: Int[Tensor, "L 2"],
     threshold: float,
+    stride: float = 1.0,
 ) -> Candidates:
     """As `limb_integrals`, by one map a limb: its value half-way between two parts is their score.
 
     Candidates are those above `threshold`; there is one sample, so all of them agree.
     """
-    require_limb_shapes(maps, places, image, part, limbs, 1)
-    require_limb_values(maps, places, image, part, limbs)
+    require_limb_shapes(maps, boxes, image, part, limbs, 1)
+    require_limb_values(maps, boxes, image, part, limbs)
+    places = (boxes[:, :2] + boxes[:, 2:]) / (2 * stride)
     rows, scores = [limbs.new_zeros(0, 3)], [places.new_zeros(0)]
     for index, limb, pairs in _pairs(len(maps), image, part, limbs):
         middle = (places[pairs[:, 1]] + places[pairs[:, 2]]) / 2

@@ -7,7 +7,7 @@ is left is read from the middle outwards, given up as soon as too many samples d
 up in the definition's order.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
-from sightline.kernels.cpu.lines import between, cell, groups, sound
+from sightline.kernels.cpu.lines import between, cell, groups, middles, sound
 from sightline.kernels.cpu.many_lines import aim, hopeful, refuse, refuse_some, tables, where_strong
 from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.limbs import LineRule
@@ -56,6 +56,11 @@ def _line(field: Any, start: Any, line: Any, length: Any, limit: Any, u: Any, ag
             if missed > bad:
                 return -1
     return good
+
+
+@compiled
+def _store() -> Store:
+    return np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32)
 
 
 @compiled
@@ -138,14 +143,15 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, taken: Array
 
 
 @compiled
-def _integrals(
-    fields: Array, places: Array, limbs: Array, owned: Any, rule: Any, u: Any
-) -> tuple[Array, Array, Array]:
-    (rows, starts), (least, faint, bad, usual, most), (order, share) = owned, rule, u
-    (images, _, height, width), count = fields.shape, 0
+def _integrals(fields: Array, ends: Any, stride: Any, rule: Any, u: Any) -> tuple[bool, Any]:
+    """Whether the ends are sound, and the limbs."""
+    (boxes, owner, part, limbs), (least, faint, bad, usual, most), (order, share) = ends, rule, u
+    (images, _, height, width), count, store = fields.shape, 0, _store()
+    if not sound(owner, part, boxes, images, limbs):
+        return False, _cut(store, 0)
+    (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
     kinds, size = (starts.size - 1) // images, (width, height)
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
-    store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
     nobody = np.zeros((2, len(places)), np.bool_)
     found, again = nobody.copy(), nobody.copy()
     lines = tables(max(AT_ONCE, len(places)), min(bad + 1, order.size))
@@ -161,14 +167,14 @@ def _integrals(
                 found[0, row] = False
             for row in seconds:
                 found[1, row] = False
-            ends, out = (limb, firsts, seconds), (store, count, found)
-            store, count = _among(field, places, ends, ((least, bad), usual, most), way, nobody, out)
+            pair, out = (limb, firsts, seconds), (store, count, found)
+            store, count = _among(field, places, pair, ((least, bad), usual, most), way, nobody, out)
             if faint < least:
                 out = (store, count, again)
                 store, count = _among(
-                    field, places, ends, ((faint, bad), usual, most), way, found, out
+                    field, places, pair, ((faint, bad), usual, most), way, found, out
                 )
-    return _cut(store, count)
+    return True, _cut(store, count)
 
 
 @compiled
@@ -179,15 +185,16 @@ def _cut(store: Store, count: int) -> tuple[Array, Array, Array]:
 
 
 @compiled
-def _midpoints(
-    maps: Array, places: Array, limbs: Array, owned: Any, threshold: Any
-) -> tuple[Array, Array, Array]:
-    (rows, starts), (images, _, height, width), count = owned, maps.shape, 0
+def _midpoints(maps: Array, ends: Any, stride: Any, threshold: Any) -> tuple[bool, Any]:
+    (boxes, owner, part, limbs), (images, _, height, width), count = ends, maps.shape, 0
+    store = _store()
+    if not sound(owner, part, boxes, images, limbs):
+        return False, _cut(store, 0)
+    (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
     kinds = (starts.size - 1) // images
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
     right, low = np.float32(width - 1), np.float32(height - 1)
     last, lowest = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
-    store = (np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32))
     for image in range(images):
         for limb in range(limbs.shape[0]):
             plane = maps[image, limb].reshape(-1)
@@ -200,19 +207,22 @@ def _midpoints(
                     if score > threshold:
                         store = _keep(store, count, (limb, first, second), score, ONE)
                         count += 1
-    return _cut(store, count)
+    return True, _cut(store, count)
 
 
-Columns = tuple[Array, Array, Array, Any]
+def _ends(*columns: Tensor) -> tuple[Array, ...]:
+    """Boxes, images and kinds of the parts, and the limbs' kinds."""
+    boxes, owner, part, limbs = columns
+    numbers = (array(column, np.int64) for column in (owner, part, limbs))
+    return array(boxes, np.float32), *numbers
 
 
-def _columns(maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor) -> Columns:
-    """What the loops want, or the definition's errors."""
-    ends, owner, kind = (array(column, np.int64) for column in (limbs, image, part))
-    planes, spots = array(maps, np.float32), array(places, np.float32)
-    if not sound(owner, kind, spots, len(planes), ends):
-        require_limb_values(maps, places, image, part, limbs)
-    return planes, spots, ends, groups(owner, kind, len(planes), ends)
+def _told(found: tuple[bool, Any], maps: Tensor, *columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The answer, or the definition's errors."""
+    sound_, (rows, scores, shares) = found
+    if not sound_:
+        require_limb_values(maps, *columns)
+    return torch.from_numpy(rows), torch.from_numpy(scores), torch.from_numpy(shares)
 
 
 @cache
@@ -223,30 +233,43 @@ def _samples(count: int) -> tuple[Array, Array]:
     return outwards, (steps.astype(np.float32) + HALF) / np.float32(count)
 
 
+@lru_cache(64)
+def _numbers(rule: LineRule, height: int, width: int) -> tuple[Any, ...]:
+    """The rule as numbers in cells."""
+    least, faint = np.float32(rule.least), np.float32(rule.faint)
+    most = np.float32(rule.longest * max(height, width))
+    return least, faint, rule.bad, np.float32(rule.usual * height), most
+
+
 def limb_integrals(
-    fields: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, rule: LineRule
+    fields: Tensor,
+    boxes: Tensor,
+    image: Tensor,
+    part: Tensor,
+    limbs: Tensor,
+    rule: LineRule,
+    stride: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The kernel of `ops.limbs.limb_integrals`."""
-    require_limb_shapes(fields, places, image, part, limbs, 2)
-    height, width = fields.shape[2:]
-    numbers = (
-        np.float32(rule.least),
-        np.float32(rule.faint),
-        rule.bad,
-        np.float32(rule.usual * height),
-        np.float32(rule.longest * max(height, width)),
-    )
-    columns = _columns(fields, places, image, part, limbs)
-    found = _integrals(*columns, numbers, _samples(rule.samples))
-    rows, scores, shares = map(torch.from_numpy, found)
-    return rows, scores, shares
+    columns = (boxes, image, part, limbs)
+    require_limb_shapes(fields, *columns, 2)
+    numbers, u = _numbers(rule, *fields.shape[2:]), _samples(rule.samples)
+    ends = _ends(*columns)
+    found = _integrals(array(fields, np.float32), ends, np.float32(stride), numbers, u)
+    return _told(found, fields, *columns)
 
 
 def limb_midpoints(
-    maps: Tensor, places: Tensor, image: Tensor, part: Tensor, limbs: Tensor, threshold: float
+    maps: Tensor,
+    boxes: Tensor,
+    image: Tensor,
+    part: Tensor,
+    limbs: Tensor,
+    threshold: float,
+    stride: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The kernel of `ops.limbs.limb_midpoints`."""
-    require_limb_shapes(maps, places, image, part, limbs, 1)
-    columns = _columns(maps, places, image, part, limbs)
-    rows, scores, shares = map(torch.from_numpy, _midpoints(*columns, np.float32(threshold)))
-    return rows, scores, shares
+    columns = (boxes, image, part, limbs)
+    require_limb_shapes(maps, *columns, 1)
+    numbers = np.float32(stride), np.float32(threshold)
+    return _told(_midpoints(array(maps, np.float32), _ends(*columns), *numbers), maps, *columns)

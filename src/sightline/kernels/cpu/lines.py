@@ -6,7 +6,7 @@ import numpy as np
 
 from sightline.kernels.cpu.compile import compiled
 
-ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
+ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
 Array = np.ndarray[Any, Any]
 
@@ -33,8 +33,8 @@ def groups(image: Array, part: Array, images: int, limbs: Array) -> tuple[Array,
 
 
 @compiled
-def sound(image: Array, part: Array, places: Array, images: int, limbs: Array) -> bool:
-    """Whether every place is finite, of an image that is there, and of a kind from 0 on, as are the
+def sound(image: Array, part: Array, boxes: Array, images: int, limbs: Array) -> bool:
+    """Whether every box is finite, of an image that is there, and of a kind from 0 on, as are the
     ends of every limb.
     """
     right = True
@@ -42,8 +42,19 @@ def sound(image: Array, part: Array, places: Array, images: int, limbs: Array) -
         right &= limbs[limb, 0] >= 0 and limbs[limb, 1] >= 0
     for i in range(image.size):
         right &= 0 <= image[i] < images and part[i] >= 0
-        right &= bool(places[i, 0] - places[i, 0] == ZERO and places[i, 1] - places[i, 1] == ZERO)
+        for side in range(4):
+            right &= bool(boxes[i, side] - boxes[i, side] == ZERO)
     return right
+
+
+@compiled
+def middles(boxes: Array, stride: Any) -> Array:
+    """Where boxes have their middles, in cells of so many pixels."""
+    places, twice = np.empty((len(boxes), 2), np.float32), TWO * stride
+    for i in range(len(boxes)):
+        for axis in range(2):
+            places[i, axis] = (boxes[i, axis] + boxes[i, axis + 2]) / twice
+    return places
 
 
 @compiled
