@@ -6,12 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from sightline.errors import UsageError
 from sightline.kernels.cpu import assembly as fast_assembly
 from sightline.kernels.cpu import limbs as fast_limbs
 from sightline.kernels.cpu import peaks as fast_peaks
-from sightline.ops.assembly import assemble, match_greedy
+from sightline.kernels.cpu import poses as fast_poses
+from sightline.ops.assembly import assemble, group_greedily, match_greedy
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
 from sightline.ops.peaks import part_boxes, part_peaks
+from sightline.ops.poses import PoseRule, poses
+from sightline.types import Frame, Regions, Scored
 
 STRIDE = 6.0
 LIMBS = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 0], [3, 1]])
@@ -125,6 +129,74 @@ def test_matching_and_assembly(count: int, tied: bool) -> None:
             fast_assembly.assemble(candidates[rows], scores[rows], part, 6),
             assemble.reference(candidates[rows], scores[rows], part, 6),
         )
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 30, 400])
+def test_groups_in_one_go(count: int, tied: bool) -> None:
+    rng = torch.manual_seed(count)
+    part = torch.randint(0, 5, (90,), generator=rng)
+    limb = torch.randint(0, len(LIMBS), (count,), generator=rng)
+    ends = [_rows(part, LIMBS[limb, end], rng) for end in (0, 1)]
+    candidates = torch.stack([limb, *ends], 1)
+    integrals, values = torch.rand(count, generator=rng), torch.rand(90, generator=rng)
+    if tied:
+        integrals, values = (integrals * 4).round() / 4, (values * 4).round() / 4
+    want = group_greedily.reference(candidates, integrals, values, part, (6, 3))
+    got = fast_assembly.group_greedily(candidates, integrals, values, part, (6, 3))
+    same(got, want)
+    assert len(got[0]) == 0 or 0 < got[1].max() <= 1
+
+
+def parts(seed: int, count: int = 200) -> tuple[Tensor, Tensor, Scored]:
+    """People of parts that lie anywhere, some outside their image; they come by image."""
+    rng = torch.manual_seed(seed)
+    corner = torch.rand(count, 2, generator=rng) * 90 - 20
+    image = torch.arange(count) * 2 // count
+    regions = Regions(torch.cat([corner, corner + 3], 1), image, image * 0)
+    values = (torch.rand(count, 1, generator=rng) * 12).round() / 10  # some above 1, many equal
+    people = torch.arange(count).view(-1, 5)
+    people = torch.where(torch.rand(people.shape, generator=rng) < 0.4, -1, people)
+    scores = (torch.rand(len(people), generator=rng) * 8).round() / 8
+    return people, scores, Scored(regions, values + 0.1, regions.boxes)
+
+
+FRAMES = (Frame((50, 60), (50, 60)), Frame((33, 47), (40, 44), (3, 9)))
+
+
+@pytest.mark.parametrize("rule", [PoseRule(1, 0.0, 100), PoseRule(2, 0.3, 6), PoseRule(9, 0.0, 5)])
+def test_answers_from_people(rule: PoseRule) -> None:
+    people, scores, scored = parts(3)
+    points = torch.tensor([4, 0, 2, 1])
+    want = poses.reference(people, scores, scored, points, FRAMES, rule)
+    for mine, theirs in zip(
+        fast_poses.poses(people, scores, scored, points, FRAMES, rule), want, strict=True
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+    counts = [len(one[0]) for one in want]
+    assert counts == [0, 0] if rule.least_parts == 9 else min(counts) > 3
+    assert rule.limit != 6 or counts == [6, 6]
+    empty = poses.reference(people[:0], scores[:0], scored, points, FRAMES, rule)
+    same_empty = fast_poses.poses(people[:0], scores[:0], scored, points, FRAMES, rule)
+    assert [one[3].shape for one in empty] == [one[3].shape for one in same_empty]
+
+
+@pytest.mark.parametrize("call", [poses.reference, fast_poses.poses])
+def test_answers_of_what_is_not_there(call: Callable[..., object]) -> None:
+    people, scores, scored = parts(4)
+    points, rule = torch.arange(5), PoseRule(1, 0.0, 9)
+    wrong = [
+        (people + 1, scores, scored, points, FRAMES),
+        (people, scores, scored, points + 1, FRAMES),
+        (people, scores, scored, points - 1, FRAMES),
+        (people, scores, scored, points, FRAMES[:1]),
+    ]
+    for words in wrong:
+        with pytest.raises(UsageError) as caught:
+            call(*words, rule)
+        assert caught.value.code == "usage.shape"
+    with pytest.raises(UsageError):  # the definition's types are checked by the tests before
+        fast_poses.poses(people, scores[1:], scored, points, FRAMES, rule)
 
 
 def _rows(part: Tensor, kinds: Tensor, rng: torch.Generator) -> Tensor:

@@ -19,19 +19,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
-from numpy import ndarray
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.ops.assembly import assemble, match_greedy, match_optimal
+from sightline.ops.assembly import (
+    assemble,
+    fullness,
+    group_greedily,
+    match_greedy,
+    match_optimal,
+    strengths,
+)
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
 from sightline.ops.peaks import part_boxes
+from sightline.ops.poses import PoseRule, poses
 from sightline.preparation import Preparation
 from sightline.skeletons import Skeleton
-from sightline.types import Batch, Detections, Features, Frame, Regions, Scored
+from sightline.types import Batch, Detections, Features, Regions, Scored
 
 Association = Literal["pafs", "midpoints"]
 """How two parts are known to belong together: by a field along the limb, or a map of its middle."""
@@ -141,8 +147,8 @@ class BottomUp(nn.Module):
             )
         self.classes, self.skeleton, self.parts = tuple(classes), skeleton, parts
         self.stride, self.preparation, self.decoding = stride, preparation, decoding
-        self.points = np.array([parts.points.index(name) for name in skeleton.points])
         self.limbs: Tensor
+        self.points = torch.tensor([parts.points.index(name) for name in skeleton.points])
         self.register_buffer("limbs", torch.tensor(parts.limbs), persistent=False)
 
     def maps(self, pixels: Float[Tensor, "B 3 H W"]) -> Features:
@@ -185,74 +191,41 @@ class BottomUp(nn.Module):
         return Scored(regions, scores[:, None], regions.boxes, extras)
 
     def matched(self, scored: Scored) -> Int[Tensor, "M"]:
-        """The rows of the candidate limbs that the matching takes, best first, on the CPU.
-
-        A limb is as strong as its integral times the weaker of its ends: of peaks that are hardly
-        there only those remain that a field leads to, and that no better one competes with.
+        """The rows of the candidate limbs that the matching takes by their strengths, best first,
+        on the CPU.
         """
-        limbs, integrals = scored.extras["limbs"].cpu(), scored.extras["integrals"].cpu()
-        values, ends = scored.scores.cpu().numpy()[:, 0], limbs.numpy()
-        weaker = np.minimum(values[ends[:, 1]], values[ends[:, 2]])
+        limbs, integrals = (scored.extras[name].cpu() for name in ("limbs", "integrals"))
+        values = scored.scores[:, 0].cpu()
         match = match_greedy if self.decoding.matching == "greedy" else match_optimal
-        return match(limbs, torch.from_numpy(integrals.numpy() * weaker), len(values))
+        return match(limbs, strengths(limbs, integrals, values), len(values))
 
     def people(self, scored: Scored) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
         """The row of each person's every part, −1 where there is none, and the person's score: the
         mean of its limbs' integrals, 0 for those that it lacks. All images, on the CPU.
         """
-        kept, part = self.matched(scored).numpy(), scored.regions.level.cpu()
-        limbs, integrals = (scored.extras[name].cpu().numpy() for name in ("limbs", "integrals"))
-        chosen = (torch.from_numpy(limbs[kept]), torch.from_numpy(integrals[kept]))
-        people, total = assemble(*chosen, part, len(self.parts.points))
-        score = np.minimum(total.numpy() / np.float32(len(self.limbs)), np.float32(1))
-        return people, torch.from_numpy(score)
+        limbs, integrals = (scored.extras[name].cpu() for name in ("limbs", "integrals"))
+        part, size = scored.regions.level.cpu(), (len(self.parts.points), len(self.parts.limbs))
+        if self.decoding.matching == "greedy":
+            return group_greedily(limbs, integrals, scored.scores[:, 0].cpu(), part, size)
+        kept = self.matched(scored)
+        people, total = assemble(limbs[kept], integrals[kept], part, size[0])
+        return people, fullness(total, size[1])
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
-        people, score = (value.numpy() for value in self.people(scored))
-        people, rule = people[:, self.points], self.decoding
-        boxes, owner = scored.regions.boxes.cpu().numpy(), scored.regions.image.cpu().numpy()
-        found = people >= 0
-        values = scored.scores.cpu().numpy()[:, 0][people] * found
-        enough = np.flatnonzero((found.sum(axis=1) >= rule.least_parts) & (score >= rule.score))
-        enough = enough[np.argsort(-score[enough], kind="stable")]
-        image, answers = owner[people[enough].max(axis=1)], []
-        for index, frame in enumerate(batch.frames):
-            best = enough[image == index][: rule.limit]
-            rows, value = people[best], values[best]
-            points = _points(boxes[rows], value, frame) * found[best][..., None]
-            region = rows[np.arange(len(rows)), value.argmax(axis=1)]
-            answers.append(
-                Detections(
-                    boxes=torch.from_numpy(_around(points, found[best])),
-                    scores=torch.from_numpy(score[best]),
-                    labels=torch.zeros(len(best), dtype=torch.int64),
-                    region=torch.from_numpy(region),
-                    size=frame.original,
-                    classes=self.classes,
-                    keypoints=torch.from_numpy(points),
-                    skeleton=self.skeleton,
-                )
+        people, score = self.people(scored)
+        enough = PoseRule(self.decoding.least_parts, self.decoding.score, self.decoding.limit)
+        found = poses(people, score, scored, self.points, batch.frames, enough)
+        return [
+            Detections(
+                boxes=boxes,
+                scores=scores,
+                labels=torch.zeros(len(boxes), dtype=torch.int64),
+                region=region,
+                size=frame.original,
+                classes=self.classes,
+                keypoints=keypoints,
+                skeleton=self.skeleton,
             )
-        return answers
-
-
-def _points(
-    boxes: Float[ndarray, "N P 4"], values: Float[ndarray, "N P"], frame: Frame
-) -> Float[ndarray, "N P 3"]:
-    """The points of the peaks with these boxes and values: x, y in original pixels, score."""
-    middle = (boxes[..., :2] + boxes[..., 2:]) / np.float32(2)
-    points = np.empty((*values.shape, 3), np.float32)
-    height, width = frame.original
-    scale, offset = (np.array(pair, np.float32) for pair in frame.way)
-    points[..., :2] = (middle - offset) / scale
-    points[..., 2] = values
-    return np.minimum(np.maximum(points, 0), np.array([width, height, 1], np.float32))
-
-
-def _around(points: Float[ndarray, "N P 3"], found: Bool[ndarray, "N P"]) -> Float[ndarray, "N 4"]:
-    """The smallest box around the points that were found."""
-    there = found[..., None]
-    low = np.where(there, points[..., :2], np.float32(np.inf)).min(axis=1)
-    high = np.where(there, points[..., :2], np.float32(-np.inf)).max(axis=1)
-    return np.concatenate([low, high], axis=1)
+            for frame, (boxes, scores, region, keypoints) in zip(batch.frames, found, strict=True)
+        ]

@@ -51,7 +51,7 @@ def _parts(scene: Scene, detector: BottomUp, row: int) -> Tensor:
         sigmas = torch.tensor(detector.skeleton.sigmas, dtype=torch.float64)
         truth = torch.from_numpy(points).double()
         alike = fall_off(middle[:, None], truth[None, :, :2], area, sigmas)
-        own = (part[:, None] == torch.tensor(detector.points)) & (truth[:, 2] > 0)
+        own = (part[:, None] == detector.points) & (truth[:, 2] > 0)
         rows = (own & (alike >= scene.iou)).any(dim=1).nonzero()[:, 0]
     else:
         x1, y1, x2, y2 = scene.truth.boxes[row].tolist()

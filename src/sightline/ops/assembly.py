@@ -46,6 +46,16 @@ def require_kinds(part: Tensor, parts: int) -> None:
         )
 
 
+def require_values(values: Tensor, part: Tensor) -> None:
+    """Raise UsageError (usage.shape) unless all parts have a value and a kind."""
+    if values.ndim != 1 or values.shape != part.shape:
+        raise UsageError(
+            f"(N,) values and (N,) kinds are wanted, not {tuple(values.shape)} and "
+            f"{tuple(part.shape)}",
+            code="usage.shape",
+        )
+
+
 @kernel
 def match_greedy(
     candidates: Int[Tensor, "C 3"], scores: Float[Tensor, "C"], rows: int
@@ -123,3 +133,41 @@ def assemble(
         own = [group[a] is one and group[b] is one for _, a, b in limbs.tolist()]
         total[index] = scores.float()[torch.tensor(own)].sum()
     return rows, total
+
+
+def strengths(
+    candidates: Int[Tensor, "C 3"], integrals: Float[Tensor, "C"], values: Float[Tensor, "N"]
+) -> Float[Tensor, "C"]:
+    """How strong candidate limbs are: the integral times the value of the weaker end.
+
+    Of peaks that are hardly there only those remain that a field leads to, and that no better one
+    competes with.
+    """
+    return integrals * torch.minimum(values[candidates[:, 1]], values[candidates[:, 2]])
+
+
+def fullness(total: Float[Tensor, "G"], limbs: int) -> Float[Tensor, "G"]:
+    """The mean score of a group's limbs, 0 for those that it lacks, and 1 at most."""
+    return (total / limbs).clamp(max=1)
+
+
+@kernel
+def group_greedily(
+    candidates: Int[Tensor, "C 3"],
+    integrals: Float[Tensor, "C"],
+    values: Float[Tensor, "N"],
+    part: Int[Tensor, "N"],
+    size: tuple[int, int],
+) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
+    """Groups of parts as `assemble` gives them, of the limbs that `match_greedy` takes by their
+    `strengths`, and their `fullness`: little is done, which is best done in one go. `size` are the
+    numbers of kinds of parts and of limbs. Raises UsageError (usage.shape).
+    """
+    require_candidates(candidates, integrals)
+    require_values(values, part)
+    require_ends(candidates, len(values))
+    order = match_greedy.reference(
+        candidates, strengths(candidates, integrals, values), len(values)
+    )
+    people, total = assemble.reference(candidates[order], integrals[order], part, size[0])
+    return people, fullness(total, size[1])

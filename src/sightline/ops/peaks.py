@@ -45,8 +45,8 @@ def part_peaks(maps: Float[Tensor, "B P h w"], threshold: float, reach: int = 1)
 def part_boxes(
     maps: Float[Tensor, "B P h w"], threshold: float, stride: float
 ) -> tuple[Float[Tensor, "N 4"], Float[Tensor, "N"], Int[Tensor, "N"], Int[Tensor, "N"]]:
-    """`part_peaks` with a box of one cell around each place, in pixels, of which a cell has `stride`
-    in both directions.
+    """`part_peaks` with a box of one cell around each place, in pixels; a cell is `stride` wide and
+    high.
     """
     places, values, image, part = part_peaks.reference(maps, threshold)
     middle, half = places * stride, stride / 2

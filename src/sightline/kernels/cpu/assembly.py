@@ -8,9 +8,14 @@ from torch import Tensor
 
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled
-from sightline.ops.assembly import require_candidates, require_ends, require_kinds
+from sightline.ops.assembly import (
+    require_candidates,
+    require_ends,
+    require_kinds,
+    require_values,
+)
 
-__all__ = ["assemble", "match_greedy"]
+__all__ = ["assemble", "group_greedily", "match_greedy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -109,4 +114,37 @@ def assemble(limbs: Tensor, scores: Tensor, part: Tensor, parts: int) -> tuple[T
     if kinds.ndim != 1 or not _known(kinds, parts):
         require_kinds(part, parts)
     table, total = _assemble(ends, array(scores, np.float32), kinds, parts)
+    return torch.from_numpy(table), torch.from_numpy(total)
+
+
+@compiled
+def _group(candidates: Array, integrals: Array, values: Array, part: Array, size: Any) -> Any:
+    """Whether all ends and kinds are there, and the groups."""
+    rows, strength, (parts, kinds) = values.size, np.empty_like(integrals), size
+    if not _sound(candidates, rows) or not _known(part, parts):
+        return False, (candidates[:0], integrals[:0])
+    for i in range(strength.size):
+        weaker = min(values[candidates[i, 1]], values[candidates[i, 2]])
+        strength[i] = integrals[i] * weaker
+    kept = _greedy(candidates, np.argsort(-strength, kind="mergesort"), rows)
+    limbs, scores = np.empty((kept.size, 3), np.int64), np.empty_like(integrals[: kept.size])
+    for i in range(kept.size):
+        limbs[i], scores[i] = candidates[kept[i]], integrals[kept[i]]
+    table, total = _assemble(limbs, scores, part, parts)
+    for i in range(total.size):
+        total[i] = min(total[i] / np.float32(kinds), np.float32(1))
+    return True, (table, total)
+
+
+def group_greedily(
+    candidates: Tensor, integrals: Tensor, values: Tensor, part: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """The kernel of `ops.assembly.group_greedily`."""
+    require_candidates(candidates, integrals)
+    require_values(values, part)
+    columns = (array(integrals, np.float32), array(values, np.float32), array(part, np.int64))
+    right, (table, total) = _group(array(candidates, np.int64), *columns, size)
+    if not right:
+        require_ends(candidates, len(values))
+        require_kinds(part, size[0])
     return torch.from_numpy(table), torch.from_numpy(total)

@@ -168,12 +168,13 @@ def _integrals(fields: Array, ends: Any, stride: Any, rule: Any, u: Any) -> tupl
             for row in seconds:
                 found[1, row] = False
             pair, out = (limb, firsts, seconds), (store, count, found)
-            store, count = _among(field, places, pair, ((least, bad), usual, most), way, nobody, out)
+            store, count = _among(
+                field, places, pair, ((least, bad), usual, most), way, nobody, out
+            )
             if faint < least:
                 out = (store, count, again)
-                store, count = _among(
-                    field, places, pair, ((faint, bad), usual, most), way, found, out
-                )
+                second = ((faint, bad), usual, most)
+                store, count = _among(field, places, pair, second, way, found, out)
     return True, _cut(store, count)
 
 
