@@ -24,8 +24,8 @@ from sightline.ops.heatmaps import peaks
 from sightline.pipeline import Trace
 from sightline.types import Detections, Regions
 
-LONG = "keypointrcnn"
-"""The networks of which one image takes a minute."""
+LONG = ("keypointrcnn", "maskrcnn")
+"""The networks of which one image takes half a minute and more."""
 
 IMAGES: dict[str, Callable[[], np.ndarray]] = {
     "astronaut": data.astronaut,

@@ -53,7 +53,7 @@ def start(folder: Path) -> "subprocess.Popen[str]":
     ("number", "status"),
     [
         (signal.SIGTERM, 143),
-        (signal.SIGINT, -signal.SIGINT),
+        pytest.param(signal.SIGINT, -signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(signal.SIGUSR1, 0, marks=pytest.mark.slow),
     ],
 )
