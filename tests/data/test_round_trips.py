@@ -306,6 +306,8 @@ def one(path: Path, label: str, split: str | None) -> Dataset:
 @given(label=WORDS)
 @also(label="a\rb")
 @also(label="0\r")
+@also(label="0\x850")
+@also(label="\u2028a\u2029")
 def test_any_class_name_comes_back_or_is_refused(
     tmp_path_factory: pytest.TempPathFactory, to: str, label: str
 ) -> None:

@@ -74,6 +74,26 @@ class _Plain(yaml.SafeLoader):
             raise _at(node, "yaml.syntax", str(error), "put it in quotes") from error
 
 
+class _Quoted(yaml.SafeDumper):
+    """Texts with one of Unicode's line breaks are written with escapes: outside double quotes
+    PyYAML writes a next line (U+0085) that it reads as a space.
+    """
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """The text as YAML."""
+        style = '"' if set(data) & set("\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)  # type: ignore[no-untyped-call, no-any-return]
+
+
+_Quoted.add_representer(str, _Quoted.represent_str)
+
+
+def to_yaml(data: dict[str, Any]) -> str:
+    """The text of a `data.yaml`, which is read back as it was."""
+    text: str = yaml.dump(data, Dumper=_Quoted, allow_unicode=True, sort_keys=False)
+    return text
+
+
 def _at(place: yaml.Node | yaml.Event, code: str, message: str, hint: str) -> AnnotationError:
     mark = place.start_mark
     pointer = None if mark is None else f"line {mark.line + 1}:{mark.column + 1}"

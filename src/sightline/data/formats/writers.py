@@ -86,7 +86,7 @@ def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
     The classes' own ids stay, where they are whole numbers that YOLO can hold, else 0 … K − 1.
     With a skeleton every line is a box and its keypoints, and there are no outlines.
     """
-    import yaml
+    from sightline.data.yolo_yaml import to_yaml
 
     first = parts[0].dataset
     fine = all(0 <= key < 10**9 for key in first.category_ids)
@@ -104,8 +104,7 @@ def write_yolo_folder(parts: Sequence[Part], out: Path) -> None:
         config["kpt_shape"] = [points, 3]
         config["flip_idx"] = list(first.skeleton.flips)
         config["kpt_names"] = {key: list(first.skeleton.points) for key in ids}
-    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
-    write_text(out / "data.yaml", text)
+    write_text(out / "data.yaml", to_yaml(config))
 
 
 def _lines(example: Example, ids: Sequence[int], points: int | None) -> list[str]:
