@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from drawn_stars import stars
+from sightline import catalogue
+from sightline import checkpoint as checkpoints
 from sightline.cli import main
 
 
@@ -128,3 +131,23 @@ def test_lost(
     assert call("lost", str(labelled), "--models", "retinanet,retinanet") == 2
     assert "named twice: retinanet" in capsys.readouterr().err
     assert call("lost", str(labelled), "--models", ",") == 2
+    assert call(*common, "--people", "retinanet") == 2
+    assert "--people goes before top-down poses" in capsys.readouterr().err
+
+
+def test_lost_of_people_whom_another_model_finds(
+    checkpoint: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two models the top-down one poses what --people finds; without any the whole image."""
+    torch.manual_seed(0)
+    model = catalogue.build("cpm", ["person"])
+    manifest = {"model": "cpm_mobilenet_v2", "classes": ["person"]}
+    checkpoints.write(tmp_path / "posed", model.state_dict(), manifest)  # type: ignore[attr-defined]
+    posed = tmp_path / "posed.safetensors"
+    common = ("lost", str(labelled), "--models", f"{checkpoint},{posed}", "--first", "1", "--json")
+    candidates = []
+    for people in ("none", str(checkpoint)):
+        assert call(*common, "--people", people) == 0
+        _, counted = json.loads(capsys.readouterr().out).values()
+        candidates.append(counted["candidates"])
+    assert candidates[0] == 1 < candidates[1]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightline.cli.detect import PEOPLE
 from sightline.cli.evaluate import opened
 from sightline.cli.labelled import ON_BAD, DataOrNone, From, ImageFolder, Judged, LabelFile
 
 if TYPE_CHECKING:
     from sightline.explain.losses import Losses
+    from sightline.predict import Model
 
 MODELS = "Names of `sightline models`, or checkpoints, with commas: a column each."
 
@@ -29,6 +31,7 @@ def lost(
     iou: Annotated[
         float, typer.Option(min=0.1, max=0.95, help="From which overlap on an object is found.")
     ] = 0.5,
+    people: Annotated[str | None, typer.Option(help=PEOPLE, show_default=False)] = None,
     first: Annotated[
         int | None, typer.Option(min=1, help="Look at the first N images only.")
     ] = None,
@@ -51,17 +54,18 @@ def lost(
     """
     names = [name.strip() for name in models.split(",") if name.strip()]
     _check(names)
+    if people is not None:
+        _check_people(names, threads, people)
     dataset = opened(data, split, (annotations, images), on_bad, source_format)
     if first is not None:
         dataset = dataset.subset(range(min(first, len(dataset))))
-    from sightline.cli.detect import prepare
     from sightline.explain.losses import losses, markdown, rows, write
     from sightline.explain.words import Stage
     from sightline.progress import bar
 
     found: dict[str, tuple[str, Losses]] = {}
     for number, name in enumerate(names, start=1):
-        began, ready = time.monotonic(), prepare(name, None, False, threads)
+        began, (ready, _) = time.monotonic(), _ready(name, threads, people)
         turn = f"{number} of {len(names)}, {ready.name}"
         with bar(len(dataset), turn) as shown:
             counted = losses(
@@ -82,6 +86,30 @@ def lost(
     print(markdown(rows(told)), end="")
     if out is not None:
         print(f"tables and chart: {out}")
+
+
+def _ready(name: str, threads: int | None, people: str | None) -> tuple[Model, bool]:
+    """The model, after the detector `people` if it is a top-down one; and whether it is."""
+    from sightline.cli.detect import prepare
+    from sightline.errors import UsageError
+
+    try:
+        return prepare(name, None, False, threads, people=people), people is not None
+    except UsageError as error:
+        if error.code != "usage.people":
+            raise
+        return prepare(name, None, False, threads), False  # it finds the people itself
+
+
+def _check_people(names: list[str], threads: int | None, people: str) -> None:
+    """UsageError where no model poses the people that another one finds."""
+    from sightline.errors import UsageError
+
+    if not any(_ready(name, threads, people)[1] for name in names):
+        message = (
+            "all these models find their objects themselves: --people goes before top-down poses"
+        )
+        raise UsageError(message, code="usage.people", hint="such as cpm")
 
 
 def _check(names: list[str]) -> None:
