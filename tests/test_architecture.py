@@ -61,33 +61,47 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in FILES}
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
+@cache
+def imports(path: Path) -> list[tuple[str, bool]]:
     """(module, whether at import time) of everything of ours that a file imports."""
-    lazy = {
-        node
-        for holder in ast.walk(tree(path))
-        if isinstance(holder, ast.FunctionDef | ast.AsyncFunctionDef) or _type_checking(holder)
-        for node in ast.walk(holder)
-    }
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            base = node.module or ""
-            found = [
-                f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base
-                for alias in node.names
-            ]
-        else:
-            continue
-        for name in found:
-            if name.split(".")[0] == "sightline":
-                yield name, node not in lazy
+    return [
+        (name, eager)
+        for node, eager in _walk(tree(path), True)
+        for name in _named(node, path)
+        if name.split(".")[0] == "sightline"
+    ]
+
+
+def _walk(node: ast.AST, eager: bool) -> Iterator[tuple[ast.AST, bool]]:
+    """All nodes, and whether they run when the file is imported."""
+    eager &= not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    eager &= not _type_checking(node)
+    yield node, eager
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from _walk(child, eager)
+
+
+def _named(node: ast.AST, path: Path) -> list[str]:
+    """What an import names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+    base = node.module or ""
+    return [
+        f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base
+        for alias in node.names
+    ]
 
 
 def _type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name | ast.Attribute)
+        and "TYPE_CHECKING" in ast.unparse(node.test)
+    )
 
 
 def top(module: str) -> str:
@@ -207,14 +221,8 @@ def test_only_one_place_knows_the_network() -> None:
     knowing = {
         name
         for name in NAMES
-        for node in ast.walk(tree(SOURCE / name))
-        for root in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
+        for node, _ in _walk(tree(SOURCE / name), True)
+        for root in _named(node, SOURCE / name)
         if root.split(".")[0] in NETWORK and root != "urllib.parse"
     }
     assert knowing <= {"nets/download.py"}

@@ -119,6 +119,7 @@ def test_it_learns_what_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
             assert iou(found.boxes[row : row + 1], truth.boxes[label : label + 1]) > 0.6
 
 
+@pytest.mark.slow
 def test_the_same_seed_the_same_machines_and_a_file_keeps_them(tmp_path: Path) -> None:
     samples = Drawn(scene(seed) for seed in range(4))
     states = []

@@ -40,9 +40,8 @@ def same_bits(one: Path, other: Path) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "bound"), [("sgd", 1e-6), pytest.param("adamw", 2e-4, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("optimizer", "bound"), [("sgd", 1e-6), ("adamw", 2e-4)])
 def test_two_halves_of_a_batch_teach_what_the_whole_does(
     drawn: Dataset, tmp_path: Path, optimizer: str, bound: float
 ) -> None:
