@@ -82,7 +82,7 @@ class _Quoted(yaml.SafeDumper):
     def represent_str(self, data: str) -> yaml.ScalarNode:
         """The text as YAML."""
         style = '"' if set(data) & set("\x85\u2028\u2029") else None
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style)  # type: ignore[no-untyped-call, no-any-return]
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
 
 _Quoted.add_representer(str, _Quoted.represent_str)
