@@ -145,10 +145,22 @@ def scored_boxes(axes: "Axes", boxes: Tensor, scores: Tensor) -> None:
 
 
 def note(axes: "Axes", box: Sequence[float], text: str, shade: Any) -> None:
-    """A word inside the top of a box, as far as that lies in the picture."""
-    place = (max(box[0], 0) + 1, max(box[1], 0) + 1)
+    """A word inside the top of a box, as far as that lies in the picture; of a box at the right
+    border it ends there.
+    """
+    left, right = axes.get_xlim()
+    x, y = max(box[0], 0) + 1, max(box[1], 0) + 1
+    side = "right" if x > right - (right - left) / 8 else "left"
+    x = right - 1 if side == "right" else x
     back = {"facecolor": shade, "edgecolor": "none", "pad": 1}
-    axes.text(*place, plain(text), color="white", fontsize=7, va="top", bbox=back, clip_on=True)
+    look: dict[str, Any] = {
+        "color": "white",
+        "fontsize": 7,
+        "va": "top",
+        "ha": side,
+        "clip_on": True,
+    }
+    axes.text(x, y, plain(text), bbox=back, **look)
 
 
 def bars(names: Sequence[str], values: Sequence[float], unit: str, log: bool = False) -> "Figure":
