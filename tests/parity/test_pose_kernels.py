@@ -109,14 +109,19 @@ def test_boxes_around_peaks() -> None:
     assert len(middles) > 20
 
 
+def drawn(count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Ninety parts, and candidate limbs between them."""
+    part = torch.randint(0, 5, (90,), generator=rng)
+    limb = torch.randint(0, len(LIMBS), (count,), generator=rng)
+    ends = [_rows(part, LIMBS[limb, end], rng) for end in (0, 1)]
+    return part, torch.stack([limb, *ends], 1)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 30, 400])
 def test_matching_and_assembly(count: int, tied: bool) -> None:
     rng = torch.manual_seed(count)
-    part = torch.randint(0, 5, (90,), generator=rng)
-    limb = torch.randint(0, len(LIMBS), (count,), generator=rng)
-    ends = [_rows(part, LIMBS[limb, end], rng) for end in (0, 1)]
-    candidates = torch.stack([limb, *ends], 1)
+    part, candidates = drawn(count, rng)
     scores = torch.rand(count, generator=rng)
     if tied:
         scores = (scores * 4).round() / 4
@@ -135,10 +140,7 @@ def test_matching_and_assembly(count: int, tied: bool) -> None:
 @pytest.mark.parametrize("count", [0, 1, 30, 400])
 def test_groups_in_one_go(count: int, tied: bool) -> None:
     rng = torch.manual_seed(count)
-    part = torch.randint(0, 5, (90,), generator=rng)
-    limb = torch.randint(0, len(LIMBS), (count,), generator=rng)
-    ends = [_rows(part, LIMBS[limb, end], rng) for end in (0, 1)]
-    candidates = torch.stack([limb, *ends], 1)
+    part, candidates = drawn(count, rng)
     integrals, values = torch.rand(count, generator=rng), torch.rand(90, generator=rng)
     if tied:
         integrals, values = (integrals * 4).round() / 4, (values * 4).round() / 4
