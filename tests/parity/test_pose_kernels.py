@@ -166,7 +166,7 @@ def parts(seed: int, count: int = 200) -> tuple[Tensor, Tensor, Scored]:
 FRAMES = (Frame((50, 60), (50, 60)), Frame((33, 47), (40, 44), (3, 9)))
 
 
-@pytest.mark.parametrize("rule", [PoseRule(1, 0.0, 100), PoseRule(2, 0.3, 6), PoseRule(9, 0.0, 5)])
+@pytest.mark.parametrize("rule", [PoseRule(0, 0.0, 100), PoseRule(2, 0.3, 6), PoseRule(9, 0.0, 5)])
 def test_answers_from_people(rule: PoseRule) -> None:
     people, scores, scored = parts(3)
     points = torch.tensor([4, 0, 2, 1])

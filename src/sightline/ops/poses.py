@@ -82,7 +82,8 @@ def poses(
     boxes, image = scored.regions.boxes.cpu(), scored.regions.image.cpu()
     values, people = scored.scores[:, 0].cpu(), people[:, points]
     found = people >= 0
-    enough = ((found.sum(1) >= rule.least_parts) & (scores >= rule.score)).nonzero()[:, 0]
+    least = max(rule.least_parts, 1)  # who has none is in no image
+    enough = ((found.sum(1) >= least) & (scores >= rule.score)).nonzero()[:, 0]
     enough = enough[scores[enough].sort(descending=True, stable=True).indices]
     owner, answers = image[people[enough].amax(1)], Poses()
     for index, frame in enumerate(frames):
