@@ -2,9 +2,9 @@
 
 All lines of a limb, from every first end to every second one, are aimed at once. So few samples
 that all of them may not disagree are read first, those in the middle: a line between parts of two
-people leaves the field there first. Where pairs are many, samples that lie where the field is weak are not even read. What
-is left is read from the middle outwards, given up as soon as too many samples disagree, and added
-up in the definition's order.
+people leaves the field there first. Where pairs are many, samples that lie where the field is weak
+are not even read. What is left is read from the middle outwards, given up as soon as too many
+samples disagree, and added up in the definition's order.
 """
 
 from functools import cache, lru_cache
