@@ -147,8 +147,8 @@ class BottomUp(nn.Module):
             )
         self.classes, self.skeleton, self.parts = tuple(classes), skeleton, parts
         self.stride, self.preparation, self.decoding = stride, preparation, decoding
-        self.limbs: Tensor
         self.points = torch.tensor([parts.points.index(name) for name in skeleton.points])
+        self.limbs: Tensor
         self.register_buffer("limbs", torch.tensor(parts.limbs), persistent=False)
 
     def maps(self, pixels: Float[Tensor, "B 3 H W"]) -> Features:

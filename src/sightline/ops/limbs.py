@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sightline import boxes as geometry
 from sightline.errors import UsageError
 from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.dispatch import kernel
@@ -75,7 +76,7 @@ def limb_integrals(
     """
     require_limb_shapes(fields, boxes, image, part, limbs, 2)
     require_limb_values(fields, boxes, image, part, limbs)
-    places = (boxes[:, :2] + boxes[:, 2:]) / (2 * stride)
+    places = geometry.centres(boxes) / stride
     height, width = fields.shape[2:]
     u = (torch.arange(rule.samples, device=places.device) + 0.5) / rule.samples
     rows, scores, shares = [limbs.new_zeros(0, 3)], [places.new_zeros(0)], [places.new_zeros(0)]
@@ -116,7 +117,7 @@ def limb_midpoints(
     """
     require_limb_shapes(maps, boxes, image, part, limbs, 1)
     require_limb_values(maps, boxes, image, part, limbs)
-    places = (boxes[:, :2] + boxes[:, 2:]) / (2 * stride)
+    places = geometry.centres(boxes) / stride
     rows, scores = [limbs.new_zeros(0, 3)], [places.new_zeros(0)]
     for index, limb, pairs in _pairs(len(maps), image, part, limbs):
         middle = (places[pairs[:, 1]] + places[pairs[:, 2]]) / 2
