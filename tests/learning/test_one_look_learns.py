@@ -25,7 +25,7 @@ BY_DATA = [
 touch each other: YOLO v1 has one answer for all that lie in a cell.
 """
 
-PEOPLE = [("yolo_v1", 0.15), ("yolo_v2", 0.30), ("yolo_v3", 0.20), ("ssd", 0.12)]
+PEOPLE = [("yolo_v1", 0.15), ("yolo_v2", 0.30), ("yolo_v3", 0.20), ("ssd", 0.20)]
 """The same for people, after 800 steps."""
 
 
