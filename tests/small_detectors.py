@@ -107,14 +107,14 @@ class Quarters:
         corners = torch.tensor([[0, 0, 1, 1], [1, 0, 2, 1], [0, 1, 1, 2], [1, 1, 2, 2]]) / 2
         sizes = torch.tensor([f.original[::-1] * 2 for f in batch.frames])
         boxes = [f.to_prepared(corners * s) for f, s in zip(batch.frames, sizes, strict=True)]
-        image = torch.arange(len(batch)).repeat_interleave(4)
-        return Regions(torch.cat(boxes), image, torch.zeros_like(image))
+        image = torch.arange(len(batch), device=batch.pixels.device).repeat_interleave(4)
+        return Regions(torch.cat(boxes).to(image.device), image, torch.zeros_like(image))
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """How bright each is, as a person."""
         means = roi_align(batch.pixels, regions.boxes, regions.image, (1, 1), 1.0, 2, True)
         bright = means.mean(dim=(1, 2, 3)).sigmoid()[:, None]
-        return Scored(regions, bright * torch.tensor([[0.0, 0.0, 1.0]]), regions.boxes)
+        return Scored(regions, bright * bright.new_tensor([[0, 0, 1]]), regions.boxes)
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """All of them."""

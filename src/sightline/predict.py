@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, overload
 import torch
 from torch import Tensor, nn
 
-from sightline import catalogue, checkpoint, images, pipeline, tiles
+from sightline import catalogue, checkpoint, devices, images, pipeline, tiles
 from sightline.detectors.top_down import TopDown
 from sightline.errors import UsageError, WeightsError
 from sightline.nets.blocks import optimise
@@ -165,6 +165,7 @@ def load(
     ready: batch norm folded, channels last, and bfloat16 where `dtype` says so (half the time of
     fp32 on CPUs that know it; boxes and scores differ slightly). `options` are switches of a model
     that needs no weights (`catalogue.WEIGHTLESS`); what a checkpoint was built with stands in it.
+    `device` is where it computes: "auto" is a GPU where there is one; answers lie on the CPU.
     `people` is the model before a top-down one, whose answers are posed (None: the embedded
     retinanet; "none": the whole image is one object). Raises UsageError, WeightsError.
     """
@@ -228,7 +229,8 @@ def assemble(
     _check_score(detector, score)
     module, name = cast(nn.Module, detector), str(stored.manifest["model"])
     optimise(module, DTYPES[dtype])
-    _place(module, device)
+    where = devices.device(device)
+    module.to(where)
     selection = getattr(detector, "selection", None)
     if (
         score is not None
@@ -237,7 +239,7 @@ def assemble(
     ):
         # What cannot be in the answer need not be suppressed either: greedy NMS says the same.
         detector.selection = replace(selection, score=score)  # type: ignore[attr-defined]
-    return Model(detector, name, score, device, dict(stored.manifest))
+    return Model(detector, name, score, str(where), dict(stored.manifest))
 
 
 def _check_score(detector: Detector, score: float | None) -> None:
@@ -247,14 +249,3 @@ def _check_score(detector: Detector, score: float | None) -> None:
     if not margins or not math.isfinite(score):
         what = "a margin is a finite number" if margins else "a score lies in 0 … 1"
         raise UsageError(f"{what}, not {score}", code="usage.score")
-
-
-def _place(module: nn.Module, device: str) -> None:
-    try:
-        module.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"device {device!r} cannot be used: {str(error).splitlines()[0]}",
-            code="usage.device",
-            hint="cpu always works",
-        ) from error

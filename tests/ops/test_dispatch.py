@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from far_device import FAR, far_away
 from sightline.kernels.cpu import nms as fast
-from sightline.ops.dispatch import Kernel, kernel
+from sightline.ops.dispatch import Kernel, carried_kernel, kernel
 from sightline.ops.nms import nms
 
 
@@ -74,3 +75,34 @@ def test_errors_of_a_kernel_are_not_taken_for_a_missing_one(
     monkeypatch.setattr(fast, "nms", broken)
     with pytest.raises(RuntimeError, match="inside"):
         nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+
+
+def test_a_device_without_kernels_runs_the_definition(twin: ModuleType) -> None:
+    twin.double = lambda value: "kernel"  # type: ignore[attr-defined]
+    with far_away():
+        assert define("toy")(torch.ones(2, device=FAR)) == "definition"
+
+
+def test_a_carried_kernel_computes_on_the_cpu_and_brings_the_answer_back(
+    twin: ModuleType,
+) -> None:
+    def double(value: torch.Tensor, others: list[torch.Tensor]) -> tuple[torch.Tensor, int]:
+        """Twice as much."""
+        raise AssertionError
+
+    double.__module__ = "sightline.ops.toy"
+    seen = []
+
+    def fast_double(value: torch.Tensor, others: list[torch.Tensor]) -> tuple[torch.Tensor, int]:
+        seen.append((value.device.type, others[0].device.type))
+        return 2 * value + others[0], 3
+
+    twin.double = fast_double  # type: ignore[attr-defined]
+    with far_away():
+        value = torch.ones(2, device=FAR, requires_grad=True)
+        answer, count = carried_kernel(double)(value, [torch.ones(2, device=FAR)])
+        assert answer.device == FAR and answer.tolist() == [3, 3] and count == 3
+        answer.sum().backward()
+        assert value.grad is not None and value.grad.device == FAR
+        assert value.grad.tolist() == [2, 2]
+    assert seen == [("cpu", "cpu")]

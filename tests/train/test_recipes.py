@@ -65,6 +65,7 @@ def test_settings() -> None:
     assert recipe.augmentation.mosaic == 0.25
     assert recipe.augmentation.scale == (0.5, 2.0)
     assert recipe.start is None
+    assert changed(recipe, ["sizes=[[1.0, 64]]"]).sizes == ((1.0, 64),)  # as model cards write it
     assert changed(recipe, ["minutes=3"]).steps is None
 
 

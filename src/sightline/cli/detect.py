@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sightline.cli.machine import Device, Threads
 from sightline.cli.telling import Tally, count, shown, table
 
 if TYPE_CHECKING:
@@ -83,9 +84,8 @@ def detect(
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Compute in bfloat16: faster on CPUs that know it.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
-    ] = None,
+    threads: Threads = None,
+    device: Device = "auto",
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse larger images, before decoding them.")
     ] = 50_000_000,
@@ -114,7 +114,7 @@ def detect(
     wishes = Wishes(track, every, start, end, live, fps)
     if masks is not None:
         need_place(options.masks, as_json, folder, kinds)
-    ready = prepare(model, score, bf16, threads, weights, people)
+    ready = prepare(model, score, bf16, threads, weights, people, device)
     if masks is not None:
         need_masks(ready)
     if folder is not None and "openpose" in kinds:
@@ -143,6 +143,7 @@ def prepare(
     threads: int | None,
     weights: Path | None = None,
     people: str | None = None,
+    device: str = "cpu",
 ) -> Model:
     """The model, ready; `threads` holds for the whole process."""
     import torch
@@ -154,7 +155,7 @@ def prepare(
         torch.set_num_threads(threads)
     keep_freed_memory()
     dtype: Literal["fp32", "bf16"] = "bf16" if bf16 else "fp32"
-    return load(model, score=score, dtype=dtype, weights=weights, people=people)
+    return load(model, score=score, dtype=dtype, device=device, weights=weights, people=people)
 
 
 def _outputs(folder: Path, kinds: Sequence[str], images: Sequence[Source], masks: str) -> Outputs:

@@ -18,6 +18,7 @@ from sightline.cli.labelled import (
     LabelFile,
     MoreLabels,
 )
+from sightline.cli.machine import Device, Threads
 
 if TYPE_CHECKING:
     from sightline.data.records import Dataset
@@ -50,9 +51,8 @@ def evaluate(
     ] = None,
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
-    ] = None,
+    threads: Threads = None,
+    device: Device = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
     ] = False,
@@ -79,7 +79,7 @@ def evaluate(
         checked = mode(on_bad, "--on-bad")
         results = from_results(detections, dataset, checked, margins)
     else:
-        results = _predict(dataset, (model, people), bf16, threads)
+        results = _predict(dataset, (model, people), bf16, threads, device)
     if not processes.is_first():
         return
     from sightline.evaluate import evaluate as judge
@@ -138,7 +138,7 @@ def _completed(dataset: Dataset, more: list[Path], on_bad: str) -> Dataset:
 
 
 def _predict(
-    dataset: Dataset, named: tuple[str, str | None], bf16: bool, threads: int | None
+    dataset: Dataset, named: tuple[str, str | None], bf16: bool, threads: int | None, device: str
 ) -> list[Detections]:
     """All answers of the model above its own threshold, with a bar; `named` are the model and who
     finds the people for it.
@@ -149,10 +149,12 @@ def _predict(
 
     model, people = named
     labelled = people == "truth"
-    ready = prepare(model, None, bf16, threads, people="none" if labelled else people)
+    first = "none" if labelled else people
+    ready = prepare(model, None, bf16, threads, people=first, device=device)
     with processes.together(), bar(len(dataset), "images") as shown:
         return predict_shared(
             *(ready.detector, dataset),
+            device=ready.device,
             progress=lambda done, _: shown.to(done),
             labelled=labelled,
         )

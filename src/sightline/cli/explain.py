@@ -11,6 +11,7 @@ import typer
 
 from sightline.cli.detect import MODEL, PEOPLE, WEIGHTS, prepare
 from sightline.cli.labelled import ON_BAD, From
+from sightline.cli.machine import Threads
 from sightline.cli.telling import shown
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def explain(
     ] = 0.3,
     best: Annotated[int, typer.Option(min=1, help="Tell of so many regions a stage.")] = 20,
     out: Annotated[Path | None, typer.Option(help=OUT, show_default=False)] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one line of JSON an image; write only where --out is."),

@@ -13,6 +13,7 @@ import typer
 from sightline.cli.detect import PEOPLE
 from sightline.cli.evaluate import opened
 from sightline.cli.labelled import ON_BAD, DataOrNone, From, ImageFolder, Judged, LabelFile
+from sightline.cli.machine import Threads
 
 if TYPE_CHECKING:
     from sightline.explain.losses import Losses
@@ -39,9 +40,7 @@ def lost(
         Path | None, typer.Option(help="Folder for the table (JSON, CSV, Markdown) and a chart.")
     ] = None,
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
     ] = False,

@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from sightline.cli.evaluate import opened
 from sightline.cli.labelled import ON_BAD, DataOrNone, From, ImageFolder, Judged, LabelFile
+from sightline.cli.machine import Threads
 
 LIMIT = "Judge the best N proposals an image; may be repeated.  [default: 100, 1000, 2000]"
 MODEL = "A name of `sightline models`, or a checkpoint; of two stages the first is judged."
@@ -32,9 +33,7 @@ def proposals(
         Path | None, typer.Option(help="Draw recall against number and IoU: a PNG.")
     ] = None,
     on_bad: Annotated[str, typer.Option(help=ON_BAD)] = "error",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="all cores")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON, and nothing else.")
     ] = False,

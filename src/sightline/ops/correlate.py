@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.errors import UsageError
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 __all__ = ["correlate", "require_templates"]
 
 
-@kernel
+@carried_kernel
 def correlate(
     features: Float[Tensor, "C H W"], templates: Float[Tensor, "N C h w"]
 ) -> Float[Tensor, "N H-h+1 W-w+1"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.errors import UsageError
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 __all__ = ["CELL", "LENGTH", "ORIENTATIONS", "gradients", "hog", "require_image"]
 
@@ -43,7 +43,7 @@ def gradients(image: Float[Tensor, "C H W"]) -> tuple[Float[Tensor, "H W"], Floa
     return across.gather(0, best)[0], down.gather(0, best)[0]
 
 
-@kernel
+@carried_kernel
 def hog(image: Float[Tensor, "C H W"]) -> Float[Tensor, "36 _ _"]:
     """The normalised blocks of an image: numbers (upper left, upper right, lower left, lower right
     cell; 9 orientations each) by rows by columns.

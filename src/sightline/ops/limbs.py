@@ -20,7 +20,7 @@ from torch import Tensor
 from sightline import boxes as geometry
 from sightline.errors import UsageError
 from sightline.ops.checks import require_limb_shapes, require_limb_values
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ Candidates = tuple[Int[Tensor, "C 3"], Float[Tensor, "C"], Float[Tensor, "C"]]
 """Limb and the rows of its two parts; its score; the share of samples that agree."""
 
 
-@kernel
+@carried_kernel
 def limb_integrals(
     fields: Float[Tensor, "B _ h w"],
     boxes: Float[Tensor, "N 4"],
@@ -101,7 +101,7 @@ def limb_integrals(
     return torch.cat(rows), torch.cat(scores), torch.cat(shares)
 
 
-@kernel
+@carried_kernel
 def limb_midpoints(
     maps: Float[Tensor, "B L h w"],
     boxes: Float[Tensor, "N 4"],

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightline import boxes as geometry
 from sightline.ops.checks import require_fraction, require_limit, require_rows
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 
 def best_first(boxes: Float[Tensor, "R 4"], scores: Float[Tensor, "R"]) -> Int[Tensor, "F"]:
@@ -22,7 +22,7 @@ def best_first(boxes: Float[Tensor, "R 4"], scores: Float[Tensor, "R"]) -> Int[T
     return order[finite[order]]
 
 
-@kernel
+@carried_kernel
 def nms_classwise(
     boxes: Float[Tensor, "R 4"],
     scores: Float[Tensor, "R"],
@@ -48,7 +48,7 @@ def nms_classwise(
     return torch.stack(kept) if kept else left[:0]
 
 
-@kernel
+@carried_kernel
 def nms(
     boxes: Float[Tensor, "R 4"],
     scores: Float[Tensor, "R"],

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 from sightline.types import Size
 
 FAINT = 0.01
@@ -23,7 +23,7 @@ def _centres(size: Size, like: Tensor) -> tuple[Float[Tensor, "h 1"], Float[Tens
     return y[:, None], x[None, :]
 
 
-@kernel
+@carried_kernel
 def part_maps(
     people: Float[Tensor, "N P 3"], owner: Int[Tensor, "N"], images: int, size: Size, sigma: float
 ) -> Float[Tensor, "B P h w"]:
@@ -42,7 +42,7 @@ def part_maps(
     return maps
 
 
-@kernel
+@carried_kernel
 def affinity_fields(
     people: Float[Tensor, "N P 3"],
     owner: Int[Tensor, "N"],

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sightline.errors import UsageError
 from sightline.ops.checks import require_regions
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 __all__ = ["grown", "region_warp"]
 
@@ -54,7 +54,7 @@ def taps(low: float, high: float, count: int, size: int) -> Float[Tensor, "size 
     return weights[:, :count].view(size, each, count).sum(dim=1)
 
 
-@kernel
+@carried_kernel
 def region_warp(
     images: Float[Tensor, "B C H W"],
     boxes: Float[Tensor, "R 4"],

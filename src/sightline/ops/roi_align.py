@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.ops.checks import require_regions
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 
 def taps(
@@ -41,7 +41,7 @@ def taps(
     return weights[:, :cells].view(bins, each, cells).mean(dim=1)
 
 
-@kernel
+@carried_kernel
 def roi_align(
     features: Float[Tensor, "B C H W"],
     boxes: Float[Tensor, "R 4"],

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.ops.checks import require_regions
-from sightline.ops.dispatch import kernel
+from sightline.ops.dispatch import carried_kernel
 
 
 def whole_cells(boxes: Float[Tensor, "R 4"], scale: float) -> Int[Tensor, "R 4"]:
@@ -34,7 +34,7 @@ def edges(first: int, last: int, cells: int, bins: int) -> list[tuple[int, int]]
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-@kernel
+@carried_kernel
 def roi_pool(
     features: Float[Tensor, "B C H W"],
     boxes: Float[Tensor, "R 4"],

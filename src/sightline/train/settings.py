@@ -76,6 +76,7 @@ def _value(record: type, key: str, text: str) -> Any:
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     if isinstance(value, dict):  # pairs, in the way that Python and YAML write them
         value = tuple(value.items())
+    value = _tuples(value)
     wanted = hints[key]
     options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
     bare = tuple(typing.get_origin(option) or option for option in options)
@@ -86,6 +87,11 @@ def _value(record: type, key: str, text: str) -> Any:
             f"{key} cannot be {text!r}", code="usage.bad_setting", hint=f"it is a {wanted}"
         )
     return value
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, as deep as they go: a record written as JSON has lists."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _matches(value: Any, wanted: Any) -> bool:

@@ -17,6 +17,7 @@ from torch import nn
 
 from sightline import checkpoint, processes
 from sightline.data.records import Dataset
+from sightline.devices import device
 from sightline.errors import DatasetError, ResourceError, UsageError
 from sightline.files import make_folder, tidy, write_bytes
 from sightline.nets.blocks import freeze_norms
@@ -196,22 +197,8 @@ def device_of(recipe: Recipe) -> torch.device:
 
     Several processes on one machine have a GPU each.
     """
-    name = recipe.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
     place, here = processes.local()
-    if name == "cuda" and here > 1:
-        name = f"cuda:{place}"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"device {recipe.device!r} cannot be used: {str(error).splitlines()[0]}",
-            code="usage.device",
-            hint="cpu always works",
-        ) from error
-    return device
+    return device(recipe.device, place if here > 1 else None)
 
 
 def freeze(detector: Any, recipe: Recipe) -> None:

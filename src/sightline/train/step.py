@@ -14,7 +14,7 @@ from sightline.fitting import device_of
 from sightline.train import optimizers
 from sightline.train.ema import Average
 from sightline.train.guard import Statistics, not_finite
-from sightline.train.precision import in_bf16
+from sightline.train.precision import computing
 from sightline.train.recipes import Recipe
 from sightline.types import Batch, Frame, Targets
 
@@ -34,7 +34,8 @@ class Stepper:
             detector.to(memory_format=torch.channels_last)
         detector.train()
         self.device = device_of(detector)
-        self.bf16 = in_bf16(recipe, self.device)
+        # of itself torch takes the slow way on a CPU; on a rare device it knows no other
+        self._foreach = True if self.device.type in ("cpu", "cuda") else None
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -65,7 +66,7 @@ class Stepper:
                 losses = self._shared(losses)
                 total = torch.stack(list(losses.values())).sum()
             gradients = [p.grad for p in self._parameters if p.grad is not None]
-            norm = nn.utils.get_total_norm(gradients, foreach=True)
+            norm = nn.utils.get_total_norm(gradients, foreach=self._foreach)
         except (RuntimeError, MemoryError) as error:
             _check_memory(error, pixels)
             raise
@@ -82,7 +83,7 @@ class Stepper:
             return False, loss
         # only now: clipping by a length of NaN would spoil the gradients that are sound
         clip = self.recipe.clip_norm or float("inf")
-        nn.utils.clip_grads_with_norm_(self._parameters, clip, norm, foreach=True)
+        nn.utils.clip_grads_with_norm_(self._parameters, clip, norm, foreach=self._foreach)
         optimizers.set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.average.update()
@@ -124,7 +125,7 @@ class Stepper:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         frames = tuple(Frame(size, size) for _ in range(len(pixels)))
         batch = Batch(self.detector.preparation.normalise(pixels), frames)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with computing(recipe, self.device):
             losses: dict[str, Tensor] = self.detector.loss(batch, targets, **extra)
         return losses
 

@@ -14,7 +14,7 @@ from sightline.evaluate.sharded import predict_shared
 from sightline.fitting import device_of
 from sightline.nets.blocks import fold
 from sightline.progress import bar
-from sightline.train.precision import in_bf16
+from sightline.train.precision import computing
 from sightline.train.recipes import Recipe
 
 
@@ -29,7 +29,7 @@ def figures_of(model: Any, validation: Dataset, recipe: Recipe) -> dict[str, flo
     device = device_of(folded)
     with (
         torch.random.fork_rng(),
-        torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe, device)),
+        computing(recipe, device),
         bar(len(validation), "evaluate") as shown,
     ):
         results = predict_shared(
