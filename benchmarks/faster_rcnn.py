@@ -1,6 +1,7 @@
-"""Faster R-CNN R50-FPN on the CPU, one image of 480×640 from pixels to boxes, stage by stage.
+"""Faster R-CNN R50-FPN, one image of 480×640 from pixels to boxes, stage by stage.
 
     python benchmarks/faster_rcnn.py [--rounds 5] [--threads 2] [--cpu-time] [--shorter 800]
+        [--device cuda]
 
 All variants are the same network with the same weights on the same image (its shorter side resized
 to 800 as the network wants it), interleaved round by round: `plain` is eager fp32, batch norm as
@@ -28,6 +29,7 @@ from torch.nn import functional as F
 
 from sightline import pipeline
 from sightline.detectors.faster_rcnn import FasterRCNN, faster_rcnn_resnet50_fpn
+from sightline.fitting import device_of
 from sightline.memory import keep_freed_memory
 from sightline.nets.blocks import optimise
 from sightline.nets.layouts import layout
@@ -112,7 +114,7 @@ def variants(base: FasterRCNN) -> dict[str, FasterRCNN]:
     plain = copy.deepcopy(base)
     plain.proposer.encoder = AsShipped(plain.encoder)
     found = {"plain fp32": plain, "folded, channels last": _ready(base, None)}
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if device_of(base).type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
         found["folded, channels last, bf16"] = _ready(base, torch.bfloat16)
     return found
 
@@ -134,8 +136,15 @@ def peer(base: FasterRCNN, image: Tensor) -> Callable[[], object]:
     state = layout("fasterrcnn_resnet50_fpn").to_published(base.state_dict())
     wanted = net.state_dict()
     net.load_state_dict({name: state[name] for name in wanted})
+    net.to(image.device)
     pixels = image.float() / 255
     return lambda: net([pixels])
+
+
+def finish(device: torch.device) -> None:
+    """Wait for what a GPU was told to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def arguments() -> argparse.Namespace:
@@ -144,6 +153,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--shorter", type=int, default=800, help="prepared pixels")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     return parser.parse_args()
 
 
@@ -154,8 +164,9 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     clock = time.process_time if asked.cpu_time else time.perf_counter
-    image = picture((480, 640))
+    image = picture((480, 640)).to(asked.device)
     base = faster_rcnn_resnet50_fpn([f"class {number}" for number in range(90)]).eval()
+    base.to(asked.device)
     base.preparation = replace(base.preparation, shorter=asked.shorter)
     detectors = variants(scaled(base, image))
     tell_numbers(base, image)
@@ -168,13 +179,15 @@ def main() -> None:
         for name, call in calls.items():
             start = clock()
             trace = call()
+            finish(image.device)
             if turn == 0:  # the first round warms up
                 continue
             seconds[name].append(clock() - start)
             if name in detectors:
                 for verb, spent in trace.seconds.items():
                     stages[name][verb] = stages[name].get(verb, 0.0) + spent
-    print(f"{torch.get_num_threads()} threads, {'CPU' if asked.cpu_time else 'wall'} time")
+    place = f"{torch.get_num_threads()} threads" if asked.device == "cpu" else asked.device
+    print(f"{place}, {'CPU' if asked.cpu_time else 'wall'} time")
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     for name, median in medians.items():
         of = stages.get(name, {})

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sightline import catalogue
 from sightline.detectors import yolo_v1
+from sightline.nets.blocks import ready
 from sightline.nets.openpose import InTurn, triplets
 from sightline.nets.pyramids import Stack
 from sightline.nets.yolo_v1 import DARKNET, FAST
@@ -85,7 +86,7 @@ class Shallow(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """F at stride 8."""
-        return (F.relu(self.conv(F.avg_pool2d(pixels, 8))),)
+        return (F.relu(self.conv(ready(F.avg_pool2d(pixels, 8), self.conv))),)
 
 
 class Quarters:

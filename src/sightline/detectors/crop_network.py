@@ -55,7 +55,10 @@ class CropNetwork(nn.Module):
         crops = region_warp(pixels, boxes, image, self.warp.size, self.warp.context)
         x = self.pool(self.backbone(ready(crops, self.backbone))[-1].float())
         cells = x.flatten(1)
-        return (cells if self.layers is None else self.layers(x).float()), cells
+        if self.layers is None:
+            return cells, cells
+        x = x.to(next(self.layers.parameters()).dtype)
+        return self.layers(x).float(), cells
 
     @torch.no_grad()
     def describe(

@@ -134,6 +134,6 @@ def optimise(module: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if dtype is not None:
-                layer.to(dtype)
+        if dtype is not None and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            layer.to(dtype)
     return module
