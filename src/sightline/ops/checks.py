@@ -1,6 +1,7 @@
 """What every suppression demands of its arguments, asked by definitions and kernels alike."""
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sightline.errors import UsageError
@@ -55,18 +56,22 @@ def require_regions(
             f"{tuple(features.shape)} and {size[0]} × {size[1]}",
             code="usage.shape",
         )
-    if len(image) and not 0 <= int(image.min()) <= int(image.max()) < len(features):
-        raise UsageError(
-            f"images {int(image.min())} … {int(image.max())} of {len(features)} are asked for",
-            code="usage.shape",
-        )
     if not 0 < scale < float("inf") or sampling < 0:
         raise UsageError(
             f"scale {scale} must be more than 0, sampling {sampling} at least 0",
             code="usage.out_of_range",
         )
-    if not bool((boxes.abs() * scale <= LONGEST).all()):  # NaN is not either
-        row = int((~(boxes.abs() * scale <= LONGEST).all(dim=1)).nonzero()[0, 0])
+    if len(image) == 0:
+        return
+    near = boxes.abs() * scale <= LONGEST  # NaN is not either
+    # one question: a GPU would be waited for at each
+    first, last, sound = torch.stack([*image.aminmax(), near.all().to(image)]).tolist()
+    if not 0 <= first <= last < len(features):
+        raise UsageError(
+            f"images {first} … {last} of {len(features)} are asked for", code="usage.shape"
+        )
+    if not sound:
+        row = int((~near.all(dim=1)).nonzero()[0, 0])
         raise UsageError(
             f"region {row} is {boxes[row].tolist()}: not finite, or far too large",
             code="usage.out_of_range",
