@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--val", type=Path, help="labels to evaluate on, where DATA is a file")
     parser.add_argument("--longer", type=int, help="detect at this longer side, not the run's")
     parser.add_argument("--note", default="")
+    parser.add_argument("--hardware", default="one core of a CPU", help="what the runs had")
     parser.add_argument("--more-labels", type=Path, nargs="*", default=[], help="masks of val")
     parser.add_argument("--average", action="store_true", help="embed the mean of the weights")
     given = parser.parse_args()
@@ -179,6 +180,7 @@ def main() -> None:
             steps=training["step"],
             seen=round(training["step"] * recipe["batch"] / 1000),
             note=given.note,
+            hardware=given.hardware,
         )
     )
     (HOME / f"{name}.md").write_text(card)
