@@ -32,6 +32,24 @@ EVERY = [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)
 
 BRANCHED = ("mask_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2")
 
+TWICE = ("keypoint_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn")
+"""Networks that are another one and a branch: what is asked of both is asked of the light ones."""
+
+ONCE = [
+    pytest.param(name, marks=pytest.mark.slow) if name in TWICE else name
+    for name in sorted(catalogue.MODELS)
+]
+"""All models, where each is run once."""
+
+ONE_OF_A_KIND = [
+    name
+    if name in LIGHT and name not in ("fast_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2")
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted(catalogue.MODELS)
+    if catalogue.learns_by_steps(name)
+]
+"""All that learn by steps, where one of those that share their stages will do."""
+
 BRIEF = [pytest.param(name, marks=pytest.mark.slow) if name in BRANCHED else name for name in LIGHT]
 BRIEF += [pytest.param(name, marks=pytest.mark.slow) for name in HEAVY]
 """The same where each takes many looks, and a branch on top of another model brings little."""

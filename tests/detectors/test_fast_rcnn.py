@@ -210,6 +210,7 @@ def test_measuring_can_be_stopped() -> None:
         detector().prime(Pictures(3), Desk(pause=stop))
 
 
+@pytest.mark.slow
 def test_it_learns_and_what_has_no_sample_is_never_found() -> None:
     """Two of three classes have samples: both are found, the third is not."""
     torch.manual_seed(1)

@@ -99,6 +99,7 @@ def test_shapes_by_ratio() -> None:
     assert nearest_shape(boxes, SHAPES["any"]).tolist() == [0, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_it_learns_what_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[str] = []
     detector = hog_svm(("ring", "grating", "unicorn"))
