@@ -41,14 +41,15 @@ ONCE = [
 ]
 """All models, where each is run once."""
 
+ALIKE = ("fast_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2", "rcnn_mobilenet_v2")
+"""Light networks whose stages another one has too, or (R-CNN) that take seconds a step."""
+
 ONE_OF_A_KIND = [
-    name
-    if name in LIGHT and name not in ("fast_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2")
-    else pytest.param(name, marks=pytest.mark.slow)
+    name if name in LIGHT and name not in ALIKE else pytest.param(name, marks=pytest.mark.slow)
     for name in sorted(catalogue.MODELS)
     if catalogue.learns_by_steps(name)
 ]
-"""All that learn by steps, where one of those that share their stages will do."""
+"""All that learn by steps, where one of a kind will do."""
 
 BRIEF = [pytest.param(name, marks=pytest.mark.slow) if name in BRANCHED else name for name in LIGHT]
 BRIEF += [pytest.param(name, marks=pytest.mark.slow) for name in HEAVY]

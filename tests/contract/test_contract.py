@@ -223,10 +223,10 @@ def test_the_loss_is_finite(detector: Detector, truth: tuple[Targets, Targets]) 
 @pytest.mark.parametrize("name", ONE_OF_A_KIND)
 def test_training_lowers_the_loss(name: str) -> None:
     """A few steps on two images: the gradient points the right way."""
-    student = small(name, longer=224, shorter=128)
+    student = small(name, longer=128, shorter=96)
     student.train()
-    truth = [targets([20, 20, 90, 100], [60, 30, 120, 110]), targets([40, 20, 150, 110])]
-    batch = student.prepare([photo(150, 230), photo(150, 230).flip(-1)])
+    truth = [targets([10, 10, 50, 55], [35, 15, 65, 60]), targets([20, 10, 85, 60])]
+    batch = student.prepare([photo(84, 128), photo(84, 128).flip(-1)])
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
     losses = []
     for _ in range(12):

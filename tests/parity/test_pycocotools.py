@@ -163,7 +163,10 @@ def real(shared: Path, name: str) -> tuple[Dataset, dict[str, Any]]:
     return dataset, json.loads(labels.read_text())
 
 
-@pytest.mark.parametrize("rounded", [False, True], ids=["scores", "ties"])
+@pytest.mark.parametrize(
+    "rounded",
+    [pytest.param(False, id="scores"), pytest.param(True, id="ties", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     "name, kind",
     [("instances", "bbox"), ("person_keypoints", "keypoints"), ("masks", "segm")],

@@ -97,6 +97,7 @@ def test_it_is_there_before_the_first_step(
         train(new(), drawn, short, tmp_path / "run", run=QUIET)
 
 
+@pytest.mark.slow
 def test_a_run_by_the_clock_is_repeated_at_the_pace_it_had(
     drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_more_processes_than_images_to_evaluate_on(drawn: Dataset, tmp_path: Pat
     assert figures(tmp_path / "run")["images"] == 1
 
 
+@pytest.mark.slow  # test_processes has the same of what they say to each other
 def test_a_lost_process_ends_the_run_at_once(drawn: Dataset, tmp_path: Path) -> None:
     began = time.monotonic()
     first, second = several(
