@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 FAR = torch.device("meta")
 """The one kind of device for which torch takes gradients without hardware and without a driver."""
@@ -25,7 +25,6 @@ CARRY = {"aten._to_copy.default", "aten.copy_.default"}
 
 INDEX = {"aten.index.Tensor", "aten.index_put_.default", "aten._index_put_impl_.default"}
 """What may take the CPU's tensors as indices."""
-
 
 FUSED = "_get_fused_kernels_supported_devices"
 """By what torch's optimizers ask where they have a step of one piece."""
@@ -93,18 +92,17 @@ class _Lists(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def _tensors(held: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(held) if isinstance(leaf, torch.Tensor)]
+
+
 def _run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    tensors: list[torch.Tensor] = []
-    tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
+    name, tensors = str(func), _tensors((args, kwargs))
     far = any(isinstance(t, _Far) for t in tensors)
-    name = str(func)
     if far and name not in CARRY:
-        held = args[:1] if name in INDEX else (args, kwargs)
-        strangers: list[torch.Tensor] = []
-        tree_map_only(torch.Tensor, strangers.append, held)
-        for t in strangers:
-            if not isinstance(t, _Far) and t.dim() > 0:
-                raise RuntimeError(f"{name}: a tensor of the CPU among tensors far away")
+        held = _tensors(args[:1]) if name in INDEX else tensors
+        if any(not isinstance(t, _Far) and t.dim() > 0 for t in held):
+            raise RuntimeError(f"{name}: a tensor of the CPU among tensors far away")
     device = kwargs.get("device")
     if device is not None:
         far = torch.device(device).type == FAR.type

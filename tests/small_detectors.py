@@ -1,11 +1,12 @@
 """The catalogue's models, small and loud enough to be tested in seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from skimage import data
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,35 +28,37 @@ LIGHT = [
     if "mobilenet" in name or name in catalogue.WEIGHTLESS or not catalogue.learns_by_steps(name)
 ]
 HEAVY = sorted(catalogue.MODELS.keys() - set(LIGHT))
-EVERY = [*LIGHT, *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
+
+
+def marked(names: Sequence[str], slow: Collection[str]) -> list[Any]:
+    """Models to be asked in turn, some of them in slow tests."""
+    return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
+
+
+EVERY = marked([*LIGHT, *HEAVY], HEAVY)
 """All models, where a test takes long with those of 30 million weights and more."""
 
-BRANCHED = ("mask_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2")
+ONCE = marked(sorted(catalogue.MODELS), ("keypoint_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn"))
+"""All models, where each is run once; of those that are another and a branch, the light ones."""
 
-TWICE = ("keypoint_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn")
-"""Networks that are another one and a branch: what is asked of both is asked of the light ones."""
-
-ONCE = [
-    pytest.param(name, marks=pytest.mark.slow) if name in TWICE else name
-    for name in sorted(catalogue.MODELS)
-]
-"""All models, where each is run once."""
+BRIEF = marked([*LIGHT, *HEAVY], (*HEAVY, "mask_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2"))
+"""All models, where each takes many looks, and a branch on top of another brings little."""
 
 ALIKE = ("fast_rcnn_mobilenet_v2", "keypoint_rcnn_mobilenet_v2", "rcnn_mobilenet_v2")
 """Light networks whose stages another one has too, or (R-CNN) that take seconds a step."""
 
-ONE_OF_A_KIND = [
-    name if name in LIGHT and name not in ALIKE else pytest.param(name, marks=pytest.mark.slow)
-    for name in sorted(catalogue.MODELS)
-    if catalogue.learns_by_steps(name)
-]
+ONE_OF_A_KIND = marked(
+    [name for name in sorted(catalogue.MODELS) if catalogue.learns_by_steps(name)],
+    (*HEAVY, *ALIKE),
+)
 """All that learn by steps, where one of a kind will do."""
 
-BRIEF = [pytest.param(name, marks=pytest.mark.slow) if name in BRANCHED else name for name in LIGHT]
-BRIEF += [pytest.param(name, marks=pytest.mark.slow) for name in HEAVY]
-"""The same where each takes many looks, and a branch on top of another model brings little."""
-
 CLASSES = ("cat", "dog", "person")
+
+
+def photo(height: int, width: int) -> Tensor:
+    """A corner of Chelsea the cat."""
+    return torch.from_numpy(data.chelsea()[:height, :width].copy()).permute(2, 0, 1).contiguous()
 
 
 def classes_of(name: str) -> tuple[str, ...]:

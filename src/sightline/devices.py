@@ -2,19 +2,21 @@
 
 import torch
 
+from sightline import processes
 from sightline.errors import UsageError
 
 
-def device(name: str, place: int | None = None) -> torch.device:
+def device(name: str) -> torch.device:
     """The device called `name`, made sure of: "auto" is a GPU where there is one, else the CPU.
 
-    `place` is which of several GPUs "cuda" means. Raises UsageError (`usage.device`) where it is
-    not to be had.
+    Several processes on one machine have a GPU each. Raises UsageError (`usage.device`) where it
+    is not to be had.
     """
     chosen = name
     if chosen == "auto":
         chosen = "cuda" if torch.cuda.is_available() else "cpu"
-    if chosen == "cuda" and place is not None:
+    place, here = processes.local()
+    if chosen == "cuda" and here > 1:
         chosen = f"cuda:{place}"
     try:
         found = torch.device(chosen)

@@ -4,20 +4,18 @@ from typing import Any
 
 import pytest
 import torch
-from skimage import data
 
 from sightline import pipeline
 from sightline.nets.blocks import optimise
 from sightline.types import Detections
-from small_detectors import EVERY, small
+from small_detectors import EVERY, photo, small
 
 
 def answer(name: str, dtype: torch.dtype | None) -> Detections:
     detector: Any = small(name, longer=224, shorter=128)
     if isinstance(detector, torch.nn.Module):
         optimise(detector, dtype)
-    photo = torch.from_numpy(data.chelsea()[:150, :230].copy()).permute(2, 0, 1).contiguous()
-    return pipeline.detect(detector, [photo])[0]
+    return pipeline.detect(detector, [photo(150, 230)])[0]
 
 
 @pytest.mark.parametrize("name", EVERY)

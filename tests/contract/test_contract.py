@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from skimage import data
 
 from sightline import catalogue, pipeline
 from sightline.data.records import Objects
@@ -21,11 +20,7 @@ from sightline.explain import Stage, ladder, lost
 from sightline.pipeline import Detector, Trace
 from sightline.reasons import Outcome
 from sightline.types import Batch, Detections, Regions, Scored, Targets
-from small_detectors import CLASSES, EVERY, HEAVY, ONCE, ONE_OF_A_KIND, classes_of, small
-
-
-def photo(height: int, width: int) -> torch.Tensor:
-    return torch.from_numpy(data.chelsea()[:height, :width].copy()).permute(2, 0, 1).contiguous()
+from small_detectors import CLASSES, EVERY, HEAVY, ONCE, ONE_OF_A_KIND, classes_of, photo, small
 
 
 @pytest.fixture(scope="module", params=ONCE)

@@ -2,29 +2,24 @@
 
 import pytest
 import torch
-from skimage import data
 
 from far_device import FAR, far_away
 from sightline.predict import Model
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
 from sightline.types import Detections, Targets
-from small_detectors import EVERY, ONE_OF_A_KIND, ONE_SIZE, small
+from small_detectors import EVERY, ONE_OF_A_KIND, ONE_SIZE, photo, small
 
 ATOL = {"hog_svm": 1e-2}
 """Where more may differ: edges between two orientations, of which the last bit of a pixel decides.
 """
 
 
-def photo() -> torch.Tensor:
-    return torch.from_numpy(data.chelsea()[:150, :230].copy()).permute(2, 0, 1).contiguous()
-
-
 def answers(name: str, device: torch.device) -> Detections:
     detector = small(name, longer=224, shorter=128)
     if isinstance(detector, torch.nn.Module):
         detector.to(device)
-    return Model(detector, name, None, str(device)).find([photo()])[0]
+    return Model(detector, name, None, str(device)).find([photo(150, 230)])[0]
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -106,3 +106,12 @@ def test_a_carried_kernel_computes_on_the_cpu_and_brings_the_answer_back(
         assert value.grad is not None and value.grad.device == FAR
         assert value.grad.tolist() == [2, 2]
     assert seen == [("cpu", "cpu")]
+
+
+def test_a_gpu_without_triton_lets_the_cpu_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sightline.kernels.cuda.nms", raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    found = nms._find("cuda")
+    assert found is not nms.reference
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1.0, 0, 10, 10], [20.0, 0, 30, 10]])
+    assert found(boxes, torch.tensor([0.5, 0.9, 0.7]), 0.5).tolist() == [1, 2]

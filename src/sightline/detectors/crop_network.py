@@ -57,8 +57,7 @@ class CropNetwork(nn.Module):
         cells = x.flatten(1)
         if self.layers is None:
             return cells, cells
-        x = x.to(next(self.layers.parameters()).dtype)
-        return self.layers(x).float(), cells
+        return self.layers(ready(x, self.layers)).float(), cells
 
     @torch.no_grad()
     def describe(

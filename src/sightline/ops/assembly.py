@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.errors import UsageError
-from sightline.ops.dispatch import carried_kernel
+from sightline.ops.dispatch import kernel
 
 
 def require_candidates(candidates: Tensor, scores: Tensor) -> None:
@@ -56,7 +56,7 @@ def require_values(values: Tensor, part: Tensor) -> None:
         )
 
 
-@carried_kernel
+@kernel
 def match_greedy(
     candidates: Int[Tensor, "C 3"], scores: Float[Tensor, "C"], rows: int
 ) -> Int[Tensor, "M"]:
@@ -105,7 +105,7 @@ def match_optimal(
     return torch.from_numpy(every[np.argsort(-values[every], kind="stable")])
 
 
-@carried_kernel
+@kernel
 def assemble(
     limbs: Int[Tensor, "M 3"], scores: Float[Tensor, "M"], part: Int[Tensor, "N"], parts: int
 ) -> tuple[Int[Tensor, "G P"], Float[Tensor, "G"]]:
@@ -151,7 +151,7 @@ def fullness(total: Float[Tensor, "G"], limbs: int) -> Float[Tensor, "G"]:
     return (total / limbs).clamp(max=1)
 
 
-@carried_kernel
+@kernel
 def group_greedily(
     candidates: Int[Tensor, "C 3"],
     integrals: Float[Tensor, "C"],

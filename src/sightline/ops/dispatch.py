@@ -70,13 +70,14 @@ class Kernel(Generic[P, T]):
         try:
             if importlib.util.find_spec(module) is None:
                 return None
+        except ModuleNotFoundError:  # no kernels for that device at all
+            return None
+        try:
             home = importlib.import_module(module)
         except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("sightline."):
-                return None  # no kernels for that device at all
-            if error.name.split(".")[0] != "triton":  # which some builds of torch come without
-                raise
-            return None
+            if (error.name or "").split(".")[0] == "triton":  # some builds of torch have none
+                return None
+            raise
         found = getattr(home, self.reference.__name__, None)
         return cast("Callable[P, T] | None", found)
 

@@ -193,12 +193,8 @@ def _cores() -> int:
 
 
 def device_of(recipe: Recipe) -> torch.device:
-    """Where the recipe trains; UsageError (`usage.device`) where that is not to be had.
-
-    Several processes on one machine have a GPU each.
-    """
-    place, here = processes.local()
-    return device(recipe.device, place if here > 1 else None)
+    """Where the recipe trains; UsageError (`usage.device`) where that is not to be had."""
+    return device(recipe.device)
 
 
 def freeze(detector: Any, recipe: Recipe) -> None:
