@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import cast, get_args, get_type_hints
 
@@ -152,8 +153,13 @@ def learns_poses(name: str) -> bool:
 
 def preparation_of(name: str) -> Preparation:
     """How a model prepares images before anything is changed, told without making its weights."""
+    return _preparation(builder(name))
+
+
+@cache
+def _preparation(make: Builder) -> Preparation:
     with torch.device("meta"):
-        return cast(Preparation, build(name, ("object",)).preparation)  # type: ignore[attr-defined]
+        return cast(Preparation, make(["object"]).preparation)  # type: ignore[attr-defined]
 
 
 def options_of(name: str) -> dict[str, tuple[str, ...]]:

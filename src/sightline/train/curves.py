@@ -16,7 +16,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(12, 3.6))
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.14, top=0.91, wspace=0.2)
     FigureCanvasAgg(figure)
     loss, figures, rate = figure.subplots(1, 3)
     parts = dict.fromkeys(k for row in rows for k in row if k == "loss" or k.startswith("loss_"))
@@ -27,6 +28,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         if steps:
             figures.plot(steps, values, marker="o", markersize=3, label=name)
     rate.plot(*_curve(rows, "learning_rate"), label="learning_rate")
+    rate.ticklabel_format(axis="y", scilimits=(-2, 3))
     titles = ("loss on the training images", "on the validation images", "learning rate")
     for axes, title in zip((loss, figures, rate), titles, strict=True):
         axes.set_title(title, fontsize=10)

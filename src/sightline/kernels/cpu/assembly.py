@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sightline.kernels.cpu.arrays import array
+from sightline.kernels.cpu.blocks import copy, falling
 from sightline.kernels.cpu.compile import compiled
 from sightline.ops.assembly import (
     require_candidates,
@@ -103,7 +104,8 @@ def _assemble(limbs: Array, scores: Array, part: Array, parts: int) -> tuple[Arr
     count = 0
     for row in range(part.size):
         if owner[row] == row and size[row] > 1:
-            table[count], total[count] = table[row], total[row]
+            copy(table[row], table[count])
+            total[count] = total[row]
             count += 1
     return table[:count], total[:count]
 
@@ -126,10 +128,11 @@ def _group(candidates: Array, integrals: Array, values: Array, part: Array, size
     for i in range(strength.size):
         weaker = min(values[candidates[i, 1]], values[candidates[i, 2]])
         strength[i] = integrals[i] * weaker
-    kept = _greedy(candidates, np.argsort(-strength, kind="mergesort"), rows)
+    kept = _greedy(candidates, falling(strength), rows)
     limbs, scores = np.empty((kept.size, 3), np.int64), np.empty_like(integrals[: kept.size])
     for i in range(kept.size):
-        limbs[i], scores[i] = candidates[kept[i]], integrals[kept[i]]
+        copy(candidates[kept[i]], limbs[i])
+        scores[i] = integrals[kept[i]]
     table, total = _assemble(limbs, scores, part, parts)
     for i in range(total.size):
         total[i] = min(total[i] / np.float32(kinds), np.float32(1))

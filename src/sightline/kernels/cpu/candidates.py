@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sightline.errors import UsageError
+from sightline.kernels.cpu.blocks import longer
 from sightline.kernels.cpu.compile import compiled
 from sightline.ops import candidates as definition
 
@@ -37,9 +38,7 @@ def _above(scores: Array, threshold: float) -> Array:
             if found == 0:
                 continue
         if count + BLOCK > places.size:
-            more = np.empty(2 * places.size, np.int64)
-            more[:count] = places[:count]
-            places = more
+            places = longer(places)
         for i in range(block.size):
             if block[i] > limit and block[i] <= most:
                 places[count] = start + i

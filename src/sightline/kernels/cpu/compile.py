@@ -1,12 +1,18 @@
 """How kernels are compiled: once, kept on disk where that is possible, without the GIL."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+NONE: Any = np.int64(0)
+"""Where a kernel's counting begins: functions that get a plain 0 are compiled for it alone, and
+once more for what it becomes.
+"""
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
@@ -16,8 +22,18 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
     Where no folder can be written (a read-only installation without a home) it is compiled anew
     in each process.
     """
+    return _compiled(function, loosely=False)
+
+
+def compiled_loosely(function: Callable[P, T]) -> Callable[P, T]:
+    """As `compiled`, for what no definition holds to its bits: sums in any order, fused."""
+    return _compiled(function, loosely=True)
+
+
+def _compiled(function: Callable[P, T], loosely: bool) -> Callable[P, T]:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": loosely}
     try:
-        kept = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        kept = numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        kept = numba.njit(nogil=True, error_model="numpy")(function)
+        kept = numba.njit(**options)(function)
     return cast(Callable[P, T], kept)

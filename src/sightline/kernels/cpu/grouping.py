@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sightline.kernels.cpu.compile import compiled
+from sightline.kernels.cpu.blocks import longer
+from sightline.kernels.cpu.compile import NONE, compiled
 from sightline.ops.appearance import AXES, Segments
 from sightline.ops.grouping import ONE, SIMILARITIES, Tree, require_similarity
 
@@ -38,7 +39,7 @@ def _rise(values: Array, keys: Array, i: int) -> None:
 
 @compiled
 def _sink(values: Array, keys: Array, waiting: int) -> None:
-    i = 0
+    i = NONE
     while True:
         best = i
         for child in (2 * i + 1, 2 * i + 2):
@@ -101,13 +102,6 @@ def _merge(regions: Any, a: Any, b: Any, new: int, wants: Any, planes: int) -> N
 
 
 @compiled
-def _longer(array: Array) -> Array:
-    answer = np.empty(2 * array.size, array.dtype)
-    answer[: array.size] = array
-    return answer
-
-
-@compiled
 def _group(
     regions: Any, pairs: Array, leaves: int, wants: Any, planes: int, children: Array
 ) -> None:
@@ -147,9 +141,9 @@ def _group(
                     continue
                 seen[v] = new
                 if waiting == values.size:
-                    values, keys = _longer(values), _longer(keys)
+                    values, keys = longer(values), longer(keys)
                 if linked + 2 > links.size:
-                    links, members = _longer(links), _longer(members)
+                    links, members = longer(links), longer(members)
                 values[waiting] = _similarity(regions, v, new, wants, pixels)
                 keys[waiting] = (np.int64(v) << 32) | new
                 waiting += 1

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.kernels.cpu.compile import compiled
+from sightline.kernels.cpu.blocks import copy
+from sightline.kernels.cpu.compile import NONE, compiled
 from sightline.kernels.cpu.threads import share
 from sightline.ops.hog import CELL, LENGTH, ORIENTATIONS, require_image
 
@@ -83,7 +84,7 @@ def _cells(image: Array, row: int, scratch: Array, cells: Array, energy: Array) 
     field, spare, votes = scratch[:3], scratch[3:6], scratch[6:]
     votes[:] = ZERO
     for y in range(CELL * row, CELL * (row + 1)):
-        _differences(image, 0, y, field)
+        _differences(image, NONE, y, field)
         for c in range(1, image.shape[0]):
             _differences(image, c, y, spare)
             _longest(spare, field)
@@ -138,7 +139,9 @@ def _rows(image: Array, out: Array, start: int, end: int) -> None:
     factor = np.empty((2, width), np.float32)
     _cells(image, start, scratch, cells[1], energy[1])
     for row in range(start, end):
-        cells[0], energy[0] = cells[1], energy[1]
+        for k in range(ORIENTATIONS):
+            copy(cells[1, k], cells[0, k])
+        copy(energy[1], energy[0])
         _cells(image, row + 1, scratch, cells[1], energy[1])
         _blocks(cells, energy, row, out, factor)
 

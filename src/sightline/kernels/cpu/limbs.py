@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from sightline.kernels.cpu.arrays import array
-from sightline.kernels.cpu.compile import compiled
+from sightline.kernels.cpu.blocks import copy
+from sightline.kernels.cpu.compile import NONE, compiled
 from sightline.kernels.cpu.lines import between, cell, groups, middles, sound
 from sightline.kernels.cpu.many_lines import aim, hopeful, refuse, refuse_some, tables, where_strong
 from sightline.ops.checks import require_limb_shapes, require_limb_values
@@ -67,8 +68,11 @@ def _store() -> Store:
 def _keep(store: Store, count: int, row: Any, score: Any, share: Any) -> Store:
     rows, numbers = store
     if count == rows.shape[0]:
-        rows = np.concatenate((rows, np.empty_like(rows)))
-        numbers = np.concatenate((numbers, np.empty_like(numbers)))
+        more, others = np.empty((2 * count, 3), np.int64), np.empty((2 * count, 2), np.float32)
+        for i in range(count):
+            copy(rows[i], more[i])
+            copy(numbers[i], others[i])
+        rows, numbers = more, others
     rows[count, 0], rows[count, 1], rows[count, 2] = row
     numbers[count, 0], numbers[count, 1] = score, share
     return rows, numbers
@@ -146,9 +150,9 @@ def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, taken: Array
 def _integrals(fields: Array, ends: Any, stride: Any, rule: Any, u: Any) -> tuple[bool, Any]:
     """Whether the ends are sound, and the limbs."""
     (boxes, owner, part, limbs), (least, faint, bad, usual, most), (order, share) = ends, rule, u
-    (images, _, height, width), count, store = fields.shape, 0, _store()
+    (images, _, height, width), count, store = fields.shape, NONE, _store()
     if not sound(owner, part, boxes, images, limbs):
-        return False, _cut(store, 0)
+        return False, _cut(store, count)
     (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
     kinds, size = (starts.size - 1) // images, (width, height)
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
@@ -187,10 +191,10 @@ def _cut(store: Store, count: int) -> tuple[Array, Array, Array]:
 
 @compiled
 def _midpoints(maps: Array, ends: Any, stride: Any, threshold: Any) -> tuple[bool, Any]:
-    (boxes, owner, part, limbs), (images, _, height, width), count = ends, maps.shape, 0
+    (boxes, owner, part, limbs), (images, _, height, width), count = ends, maps.shape, NONE
     store = _store()
     if not sound(owner, part, boxes, images, limbs):
-        return False, _cut(store, 0)
+        return False, _cut(store, count)
     (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
     kinds = (starts.size - 1) // images
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))

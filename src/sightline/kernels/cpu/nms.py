@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.kernels.cpu.compile import compiled
+from sightline.kernels.cpu.blocks import falling
+from sightline.kernels.cpu.compile import NONE, compiled
 from sightline.ops.checks import require_fraction, require_limit, require_rows
 
 SMALL = 48
@@ -106,9 +107,9 @@ def _cells_per_pixel(boxes: Array, order: Array) -> tuple[float, float]:
     for i in range(count):
         b = boxes[order[i * order.size // count]]
         widths[i], heights[i] = np.float64(b[2]) - b[0], np.float64(b[3]) - b[1]
-    widths.sort()
-    heights.sort()
-    return 1 / (CELL * max(widths[count // 2], 1e-6)), 1 / (CELL * max(heights[count // 2], 1e-6))
+    middle = count - 1 - count // 2
+    width, height = widths[falling(widths)[middle]], heights[falling(heights)[middle]]
+    return 1 / (CELL * max(width, 1e-6)), 1 / (CELL * max(height, 1e-6))
 
 
 @compiled
@@ -196,7 +197,7 @@ def _greedy(boxes: Array, groups: Array, order: Array, threshold: float, limit: 
     grid = (across, down, mask - 1)
     t = max(threshold - 1e-5, 1e-9)  # rounding may lift an IoU by a few 1e-7
     reach = (1 - t) * max(1.0, 0.5 / t) + 1e-5
-    count = 0
+    count = NONE
     for i in order:
         x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
         w, h = max(x2 - x1, ZERO), max(y2 - y1, ZERO)

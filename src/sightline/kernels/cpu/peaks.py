@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from sightline.kernels.cpu.arrays import array
-from sightline.kernels.cpu.compile import compiled
+from sightline.kernels.cpu.compile import NONE, compiled
 from sightline.ops.checks import require_maps
 
 __all__ = ["part_boxes", "part_peaks"]
@@ -79,7 +79,7 @@ def _mark_borders(cells: Array, busy: Array, size: Any, threshold: Any, marks: A
     """Mark the cells of the blocks that lie at their map's border and are higher: not all that are
     neighbours in memory are neighbours.
     """
-    (height, width), row = size, (0, 0, 0)
+    (height, width), row = size, (NONE, NONE, NONE)
     for number in range(busy.size):
         start, out = busy[number], number * BLOCK - busy[number]
         row, end = _row(start, row, size), min(start + BLOCK, cells.size)
@@ -100,7 +100,7 @@ def _mark_borders(cells: Array, busy: Array, size: Any, threshold: Any, marks: A
 @compiled
 def _marked(marks: Array, busy: Array, size: Any) -> Array:
     """The marked cells: where, and their plane, row and column."""
-    words, row, some, count = marks.view(np.uint64), (0, 0, 0), 0, 0
+    words, row, some, count = marks.view(np.uint64), (NONE, NONE, NONE), 0, 0
     holding = np.empty(words.size, np.int64)
     for word in range(words.size):  # few of them: found without a branch
         holding[some] = word
@@ -138,7 +138,7 @@ def _highest(cells: Array, found: Array, size: Any, reach: int) -> Array:
 
 
 @compiled
-def _summit(cells: Array, at: int, step: int) -> Any:
+def _summit(cells: Array, at: int, step: Any) -> Any:
     """How far from the cell `at` the parabola through its logarithm and its neighbours' a step
     before and after is highest.
     """
@@ -165,7 +165,7 @@ def _all(maps: Array, threshold: Any, reach: int) -> tuple[Array, Array, Array, 
     image, part = np.empty(len(found), np.int64), np.empty(len(found), np.int64)
     for i in range(len(found)):
         at, plane, y, x = found[i, 0], found[i, 1], found[i, 2], found[i, 3]
-        right = _summit(cells, at, 1) if 0 < x < width - 1 else ZERO
+        right = _summit(cells, at, np.int64(1)) if 0 < x < width - 1 else ZERO
         below = _summit(cells, at, width) if 0 < y < height - 1 else ZERO
         places[i, 0] = (np.float32(x) + right) + HALF
         places[i, 1] = (np.float32(y) + below) + HALF

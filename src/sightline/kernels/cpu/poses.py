@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from sightline.kernels.cpu.arrays import array
+from sightline.kernels.cpu.blocks import falling
 from sightline.kernels.cpu.compile import compiled
 from sightline.ops.poses import PoseRule, Poses, require_pose_rows, require_pose_shapes
 from sightline.types import Frame, Scored
@@ -24,7 +25,7 @@ def _best(people: Array, scores: Array, points: Array, image: Array, rule: Any) 
     """The people who are answers, best first, and the image of each; all images together."""
     (least, lowest, limit, images), count = rule, 0
     who, owner = np.empty(scores.size, np.int64), np.empty(scores.size, np.int64)
-    for person in np.argsort(-scores, kind="mergesort"):
+    for person in falling(scores):
         parts, last = 0, -1
         for point in points:
             row = people[person, point]

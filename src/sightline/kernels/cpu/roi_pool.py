@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.kernels.cpu.blocks import copy
 from sightline.kernels.cpu.compile import compiled
 from sightline.kernels.cpu.threads import share
 from sightline.ops import roi_pool as definition
@@ -106,9 +107,10 @@ def _bin(maps: Array, cells: Array, most: int, best: Array, place: Array, out: A
     start, asked = cells[0] * C, place.size > 0
     a, b = maps[start : start + C], best[0]
     if asked:
-        place[0] = cells[0] - cells[-1]
+        for c in range(C):
+            place[0, c] = cells[0] - cells[-1]
     if most == 0:
-        out[:] = a
+        copy(a, out)
     for k in range(1, most + 1, 4):
         to = out if k + 4 > most else b
         if asked:

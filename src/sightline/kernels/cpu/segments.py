@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sightline.kernels.cpu.blocks import copy
 from sightline.kernels.cpu.compile import compiled
 from sightline.ops.segments import STEP
 
@@ -36,7 +37,7 @@ def _rows(plane: Array, taps: Array, out: Array) -> None:
     wide = np.empty(width + 2 * reach, np.float32)
     for y in range(height):
         wide[:reach], wide[reach + width :] = plane[y, 0], plane[y, width - 1]
-        wide[reach : reach + width] = plane[y]
+        copy(plane[y], wide[reach:])
         row = out[y]
         row[:] = np.float32(0)
         for i in range(taps.size):

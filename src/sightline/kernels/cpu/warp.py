@@ -3,14 +3,16 @@
 They release the GIL, so that a loader's threads run side by side.
 """
 
-import numba
 import numpy as np
 from numpy import ndarray
+
+from sightline.kernels.cpu.blocks import copy
+from sightline.kernels.cpu.compile import compiled, compiled_loosely
 
 __all__ = ["blend", "halve", "paint"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _span(scale: float, shift: float, count: int, low: int, high: int) -> tuple[int, int]:
     """First and one past the last canvas pixel whose centre falls on `count` picture pixels."""
     a, b = shift, scale * count + shift
@@ -20,7 +22,7 @@ def _span(scale: float, shift: float, count: int, low: int, high: int) -> tuple[
     return max(first, low), min(last, high)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _tap(place: int, scale: float, shift: float, count: int) -> tuple[int, np.float32]:
     """The first of two neighbours under a canvas pixel's centre, and the second's weight."""
     inside = min(max((place + 0.5 - shift) / scale - 0.5, 0.0), count - 1.0)
@@ -28,13 +30,13 @@ def _tap(place: int, scale: float, shift: float, count: int) -> tuple[int, np.fl
     return first, np.float32(inside - first)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _byte(value: np.float32) -> np.uint8:
     """Rounded, and held in 0 … 255."""
     return np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)) + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled_loosely
 def _mix_rows(rows: ndarray, y: int, weight: np.float32, low: int, high: int, out: ndarray) -> None:
     """The lerp of rows y and y + 1 between two places; contiguous, so that it vectorises."""
     upper, lower = rows[y], rows[min(y + 1, rows.shape[0] - 1)]
@@ -43,7 +45,7 @@ def _mix_rows(rows: ndarray, y: int, weight: np.float32, low: int, high: int, ou
         out[i] = a + weight * (np.float32(lower[i]) - a)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled_loosely
 def _draw_row(
     target: ndarray, left: int, row: ndarray, taps: ndarray, weights: ndarray, colour: ndarray
 ) -> None:
@@ -61,7 +63,7 @@ def _draw_row(
         target[x, 2] = _byte(m[2, 0] * r + m[2, 1] * g + m[2, 2] * b + m[2, 3])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def paint(
     canvas: ndarray,
     picture: ndarray,
@@ -88,17 +90,18 @@ def paint(
     for y in range(top, bottom):
         first, weight = _tap(y, affine[2], affine[3], height)
         _mix_rows(rows, first, weight, low, high, row)
-        row[3 * width :] = row[3 * width - 3 : 3 * width]  # the last pixel's right neighbour
+        for c in range(3 * width, 3 * width + 3):
+            row[c] = row[c - 3]  # the last pixel's right neighbour
         if stencil.size:
             _draw_row(line, left, row, taps, weights, colour)
             for x in range(left, right):
                 if stencil[y, x]:
-                    canvas[y, x] = line[x]
+                    copy(line[x], canvas[y, x])
         else:
             _draw_row(canvas[y], left, row, taps, weights, colour)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def halve(picture: ndarray) -> ndarray:
     """Means of 2 × 2."""
     height, width = picture.shape[0], picture.shape[1]
@@ -113,7 +116,7 @@ def halve(picture: ndarray) -> ndarray:
     return answer
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def blend(canvas: ndarray, other: ndarray, weight: float) -> None:
     """The mean of two canvases in fixed point, which vectorises."""
     parts = np.uint32(weight * 256 + 0.5)
