@@ -55,6 +55,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No learning curves where runs are a few steps: they take longer to draw than to learn.
+
+    Tests marked `curves` have them.
+    """
+    if request.path.parent.name in ("train", "cli", "compare"):
+        from sightline.train.log import Log
+
+        if "curves" not in request.keywords:
+            monkeypatch.setattr(Log, "draw", lambda log: None)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data, weights and golden files beside the project."""

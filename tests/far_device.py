@@ -7,7 +7,7 @@ place fails here as well.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,6 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 FAR = torch.device("meta")
 """The one kind of device for which torch takes gradients without hardware and without a driver."""
@@ -92,15 +91,36 @@ class _Lists(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _tensors(held: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(held) if isinstance(leaf, torch.Tensor)]
+def _tensors(held: Any) -> Iterator[torch.Tensor]:
+    """All of them in what an operation is given: torch's own walks take longer than the work."""
+    if isinstance(held, torch.Tensor):
+        yield held
+    elif isinstance(held, tuple | list):
+        for part in held:
+            yield from _tensors(part)
+
+
+def _changed(held: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    if isinstance(held, torch.Tensor):
+        return change(held)
+    if isinstance(held, tuple | list):
+        return type(held)([_changed(part, change) for part in held])
+    return held
+
+
+def _near(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.near if isinstance(tensor, _Far) else tensor
+
+
+def _away(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if isinstance(tensor, _Far) else _Far(tensor)
 
 
 def _run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    name, tensors = str(func), _tensors((args, kwargs))
+    name, tensors = str(func), [*_tensors(args), *_tensors(tuple(kwargs.values()))]
     far = any(isinstance(t, _Far) for t in tensors)
     if far and name not in CARRY:
-        held = _tensors(args[:1]) if name in INDEX else tensors
+        held = [*_tensors(args[0])] if name in INDEX else tensors
         if any(not isinstance(t, _Far) and t.dim() > 0 for t in held):
             raise RuntimeError(f"{name}: a tensor of the CPU among tensors far away")
     device = kwargs.get("device")
@@ -109,11 +129,9 @@ def _run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         kwargs = {**kwargs, "device": torch.device("cpu")}
     if name == "aten.copy_.default":
         far = isinstance(args[0], _Far)
-    args, kwargs = tree_map_only(_Far, lambda t: t.near, (args, kwargs))
-    answer = func(*args, **kwargs)
-    if not far:
-        return answer
-    return tree_map_only(torch.Tensor, lambda t: t if isinstance(t, _Far) else _Far(t), answer)
+    given = {key: _changed(value, _near) for key, value in kwargs.items()}
+    answer = func(*_changed(args, _near), **given)
+    return _changed(answer, _away) if far else answer
 
 
 def _enter(self: Any) -> None:

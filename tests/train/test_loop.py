@@ -73,6 +73,7 @@ def test_it_learns(drawn: Dataset, tmp_path: Path) -> None:
     checkpoint.load_into(model, saved)
 
 
+@pytest.mark.curves
 def test_the_folder_of_a_run(drawn: Dataset, tmp_path: Path, figures: list[float]) -> None:
     out = tmp_path / "run"
     best = train(new(), drawn, brief(), out, drawn, run=Run("sightline train x", say=str))

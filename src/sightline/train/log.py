@@ -33,6 +33,7 @@ class Log:
         self.rows: list[Row] = []
         self._columns: list[str] = []
         self._warned = False
+        self._drawn = 0
         if resume_at is not None:
             old = _read(folder / "log.jsonl")
             self.rows = [row for row in old if row.get("step", 0) <= resume_at]
@@ -48,10 +49,12 @@ class Log:
             self._safely(self._append)
 
     def draw(self) -> None:
-        """Draw the learning curves into `curves.png`."""
+        """Draw the learning curves into `curves.png`, if there is anything new to draw."""
         from sightline.train.curves import draw
 
-        self._safely(lambda: draw(self.rows, self.folder / "curves.png"))
+        if len(self.rows) > self._drawn:
+            self._safely(lambda: draw(self.rows, self.folder / "curves.png"))
+            self._drawn = len(self.rows)
 
     def _append(self) -> None:
         row = self.rows[-1]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -62,7 +63,7 @@ def changed(recipe: Recipe, settings: list[str]) -> Recipe:
 
 def _value(record: type, key: str, text: str) -> Any:
     """`text` as the type that field `key` of a dataclass has."""
-    hints = typing.get_type_hints(record)
+    hints = _types(record)
     names = [f.name for f in dataclasses.fields(record)]
     if key not in names or dataclasses.is_dataclass(hints[key]):
         near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
@@ -87,6 +88,11 @@ def _value(record: type, key: str, text: str) -> Any:
             f"{key} cannot be {text!r}", code="usage.bad_setting", hint=f"it is a {wanted}"
         )
     return value
+
+
+@functools.cache
+def _types(record: type) -> dict[str, Any]:
+    return typing.get_type_hints(record)
 
 
 def _tuples(value: Any) -> Any:
