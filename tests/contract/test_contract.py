@@ -224,7 +224,7 @@ def test_training_lowers_the_loss(name: str) -> None:
     batch = student.prepare([photo(84, 128), photo(84, 128).flip(-1)])
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
     losses = []
-    for _ in range(12):
+    for _ in range(8):
         total = sum(student.loss(batch, truth).values())
         losses.append(total.item())
         optimizer.zero_grad()
