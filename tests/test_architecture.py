@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"types", "skeletons"},
     {"ops", "kernels"},
     {"boxes", "images", "preparation", "anchors", "matching", "suppress", "reasons", "pipeline"}
-    | {"masks", "bitmaps", "fitting", "priors", "tracking"},
+    | {"masks", "bitmaps", "fitting", "priors", "tracking", "footprint"},
     {"nets"},
     {"checkpoint"},
     {"detectors"},

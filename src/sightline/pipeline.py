@@ -55,7 +55,8 @@ class Detector(Protocol):
 class Trace:
     """All that passed between the stages for one batch; `detections` is the answer.
 
-    `seconds` holds the wall time of each verb.
+    `seconds` holds the wall time of each verb; `held` the most bytes that it held at once, where
+    that was asked for (`footprint`).
     """
 
     batch: Batch
@@ -64,6 +65,7 @@ class Trace:
     scored: Scored
     detections: list[Detections]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
 
 
 @torch.inference_mode()

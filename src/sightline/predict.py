@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sightline import catalogue, checkpoint, devices, images, pipeline, tiles
 from sightline.detectors.top_down import TopDown
 from sightline.errors import UsageError, WeightsError
+from sightline.footprint import footprint
 from sightline.nets.blocks import optimise
 from sightline.pipeline import Detector, Trace
 from sightline.stored import published, restored, without_weights
@@ -92,11 +93,16 @@ class Model:
 
     video = video
 
-    def trace(self, source: Any) -> Trace:
-        """All that passed between the stages for one image; `detections` has the usual answer."""
+    def trace(self, source: Any, *, memory: bool = False) -> Trace:
+        """All that passed between the stages for one image; `detections` has the usual answer.
+
+        With `memory` a second look counts what each verb held at once.
+        """
         pixels = images.read(source).to(self.device)
         trace = pipeline.run(self.detector, [pixels])
-        return replace(trace, detections=[self._finish(one) for one in trace.detections])
+        held = footprint(self.detector, [pixels]) if memory else {}
+        found = [self._finish(one) for one in trace.detections]
+        return replace(trace, detections=found, held=held)
 
     def _finish(self, found: Detections) -> Detections:
         kept = found if self.score is None else found.above(self.score)

@@ -134,7 +134,7 @@ def _one(
     objects = None if example is None else example.objects
     classes = None if dataset is None else dataset.classes
     best, as_json = asked
-    trace = model.trace(given)
+    trace = model.trace(given, memory=True)
     views = stages(trace, model.detector, objects, classes, best=best)
     if folder is not None:
         write(folder, f"{key}, by {model.name}", views)

@@ -176,7 +176,7 @@ def ends(story: Lost) -> View:
     heads = ("reason", "candidates", "%")
 
     def draw() -> "Figure":
-        return bars([row[0] for row in rows], [row[1] for row in rows], "candidates", log=True)
+        return bars([row[0] for row in rows], {"candidates": [row[1] for row in rows]}, log=True)
 
     numbers = {"candidates": len(story.candidates)}
     return View("reasons", title, numbers, heads, rows, draw if rows else None)

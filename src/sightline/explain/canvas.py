@@ -1,7 +1,7 @@
 """What pictures of stages are drawn on: the prepared image, boxes, maps, arrows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,23 +163,26 @@ def note(axes: "Axes", box: Sequence[float], text: str, shade: Any) -> None:
     axes.text(x, y, plain(text), bbox=back, **look)
 
 
-def bars(names: Sequence[str], values: Sequence[float], unit: str, log: bool = False) -> "Figure":
-    """A bar a name, the first on top, with its value at the end."""
+def bars(
+    names: Sequence[str], values: Mapping[str, Sequence[float]], log: bool = False
+) -> "Figure":
+    """A bar a name, the first on top, with its value at the end; a panel for each unit."""
     figure = new_figure(6.4, 0.7 + 0.3 * len(names))
-    axes = figure.subplots()
+    panels = figure.subplots(1, len(values), squeeze=False, sharey=True)[0]
     places = range(len(names))
-    axes.barh(places, values, color="#4292c6", height=0.7)
-    axes.set_yticks(places, [plain(name) for name in names])
-    axes.invert_yaxis()
-    if log:
-        axes.set_xscale("log")
-        axes.set_xlim(left=0.5)
-    for place, value in zip(places, values, strict=True):
-        axes.annotate(
-            f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}",
-            (value, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8,
-        )  # fmt: skip
-    axes.margins(x=0.12)
-    axes.set_xlabel(unit)
-    axes.spines[["top", "right"]].set_visible(False)
+    for axes, (unit, row) in zip(panels, values.items(), strict=True):
+        axes.barh(places, row, color="#4292c6", height=0.7)
+        if log:
+            axes.set_xscale("log")
+            axes.set_xlim(left=0.5)
+        for place, value in zip(places, row, strict=True):
+            axes.annotate(
+                f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}",
+                (value, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8,
+            )  # fmt: skip
+        axes.margins(x=0.12 * len(values))
+        axes.set_xlabel(unit)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(places, [plain(name) for name in names])
+    panels[0].invert_yaxis()
     return figure

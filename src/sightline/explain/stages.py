@@ -1,7 +1,7 @@
 """Every stage of one answer, in numbers and drawn, from its trace alone."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -87,7 +87,9 @@ def _chosen(trace: Trace, detector: Detector, index: int, best: int, story: Lost
 
 
 def cost(trace: Trace) -> View:
-    """Wall time of each verb, and the bytes of what it passed on, for the whole batch."""
+    """Wall time of each verb, the bytes of what it passed on, and the most that it held at once
+    where the trace has that; for the whole batch.
+    """
     held = {
         "prepare": [trace.batch.pixels, *(trace.batch.originals or ())],
         "encode": list(trace.features),
@@ -96,15 +98,21 @@ def cost(trace: Trace) -> View:
         "postprocess": [part for one in trace.detections for part in _tensors(one)],
     }
     whole = sum(trace.seconds.values())
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for verb, parts in held.items():
         spent, size = trace.seconds.get(verb, 0.0), sum(x.numel() * x.element_size() for x in parts)
         rows.append((verb, 1000 * spent, 100 * spent / whole if whole else 0.0, size / 1e6))
-    heads = ("verb", "milliseconds", "% of the time", "megabytes passed on")
+    heads: tuple[str, ...] = ("verb", "milliseconds", "% of the time", "megabytes passed on")
+    if trace.held:
+        heads = (*heads, "megabytes at most")
+        rows = [(*row, trace.held[row[0]] / 1e6) for row in rows]
     numbers = {"milliseconds in all": 1000 * whole}
 
     def draw() -> "Figure":
-        return bars([row[0] for row in rows], [row[1] for row in rows], "milliseconds")
+        values = {"milliseconds": [row[1] for row in rows]}
+        if trace.held:
+            values["megabytes at most"] = [row[4] for row in rows]
+        return bars([row[0] for row in rows], values)
 
     return View("cost", "Time and memory a stage", numbers, heads, rows, draw)
 
