@@ -1,7 +1,13 @@
 """The progress bar."""
 
 import io
+import sys
 
+import numpy as np
+import pytest
+
+from sightline import progress
+from sightline.kernels.cpu.compile import LONG, compiled
 from sightline.progress import Bar, clock_text, track
 
 
@@ -52,3 +58,30 @@ def test_clock() -> None:
 
 def test_track_gives_the_same_items() -> None:
     assert list(track([3, 1, 2], "images")) == [3, 1, 2]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_compiling_is_told_once_in_a_terminal_and_to_no_host(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    progress.allow_notices(allowed)
+
+    def doubled(values: np.ndarray) -> np.ndarray:
+        return values * 2
+
+    kernel = compiled(doubled)
+    for kind in (np.int64, np.float32):  # two compilations
+        assert kernel(np.ones(2, kind)).tolist() == [2, 2]
+    assert stream.getvalue().count(LONG) == int(allowed)
+    progress.allow_notices(False)
+
+
+def test_a_notice_goes_to_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    progress.allow_notices()
+    progress.notice("anything")
+    progress.allow_notices(False)
+    assert stream.getvalue() == ""

@@ -16,6 +16,27 @@ T = TypeVar("T")
 REDRAW_SECONDS = 0.1
 
 
+class _Notices:
+    allowed = False
+    said: frozenset[str] = frozenset()
+
+
+def allow_notices(allowed: bool = True) -> None:
+    """Say what takes long and cannot be counted, as the command line does; a library call never
+    speaks on its host's standard error.
+    """
+    _Notices.allowed, _Notices.said = allowed, frozenset()
+
+
+def notice(text: str) -> None:
+    """Say once on standard error what the user waits for; silent when that is no terminal."""
+    if not _Notices.allowed or text in _Notices.said or not processes.is_first():
+        return
+    _Notices.said |= {text}
+    if getattr(sys.stderr, "isatty", lambda: False)():
+        print(f"\r{text:<79}", file=sys.stderr, flush=True)
+
+
 def clock_text(seconds: float) -> str:
     """Seconds as m:ss, or h:mm:ss from an hour on; never negative."""
     whole = max(0, round(seconds))

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import sightline
-from sightline import processes
+from sightline import processes, progress
 from sightline.cli import (
     anchors,
     check,
@@ -95,11 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     handler = signal.signal(signal.SIGTERM, _terminated)
     show = warnings.showwarning
     warnings.showwarning = _show_warning if not debug else show
+    progress.allow_notices()
     try:
         status = _run(given, debug)
     finally:  # a program that calls `main` gets its own ways back
         signal.signal(signal.SIGTERM, handler)
         warnings.showwarning = show
+        progress.allow_notices(False)
     raise SystemExit(status)
 
 

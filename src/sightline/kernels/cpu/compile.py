@@ -5,6 +5,9 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import event
+
+from sightline import progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -13,6 +16,23 @@ NONE: Any = np.int64(0)
 """Where a kernel's counting begins: functions that get a plain 0 are compiled for it alone, and
 once more for what it becomes.
 """
+
+LONG = "compiling for this processor: once, and up to half a minute"
+
+
+class _Compiling(event.Listener):
+    """Tells that the first answer takes longer than others will; what lies on the disk is no
+    compiling.
+    """
+
+    def on_start(self, found: Any) -> None:
+        progress.notice(LONG)
+
+    def on_end(self, found: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Compiling())
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
