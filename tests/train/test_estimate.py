@@ -34,6 +34,7 @@ def new(kind: type[Tiny] = Tiny) -> Tiny:
     return kind()
 
 
+@pytest.mark.curves
 def test_the_estimate_is_true_within_a_factor_of_two(drawn: Dataset, tmp_path: Path) -> None:
     recipe = brief(steps=30, sizes=((1.0, 64),))
     before = measure(new(Slow), drawn, recipe)

@@ -34,10 +34,16 @@ def further(channels_in: int, thin: int, channels: int, shrink: bool = True) -> 
 
 
 def xavier(module: nn.Module) -> None:
-    """Begin every convolution inside `module` as the paper does (section 3; Glorot 2010)."""
+    """Begin every convolution inside `module` as the paper does (section 3; Glorot 2010).
+
+    Each group of a grouped one is a convolution of its own: it is its inputs and outputs that count.
+    Counted over all groups, a convolution of each channel alone would begin so small that next to
+    nothing came through it.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            nn.init.xavier_uniform_(layer.weight)
+            for group in layer.weight.chunk(layer.groups):
+                nn.init.xavier_uniform_(group)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
