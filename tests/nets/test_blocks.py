@@ -84,3 +84,14 @@ def test_optimise_readies_for_bf16_without_changing_the_answer_much() -> None:
     assert not any(p.requires_grad for p in fast.parameters())
     for a, p in zip(answer, plain, strict=True):
         assert (a.float() - p).abs().mean() < 0.1 * p.abs().mean()
+
+
+def test_slopes_below_zero_follow_into_bf16() -> None:
+    """PReLU refuses numbers of another kind than its own (OpenPose 2019 stands on it)."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.PReLU(4), nn.Conv2d(4, 2, 1))
+    pixels = torch.randn(1, 3, 8, 8)
+    with torch.inference_mode():
+        plain = net(pixels)
+        brief = optimise(net, torch.bfloat16)(pixels.bfloat16())
+    assert brief.dtype == torch.bfloat16
+    torch.testing.assert_close(brief.float(), plain, atol=0.05, rtol=0.05)

@@ -134,6 +134,10 @@ def optimise(module: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if dtype is not None and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if dtype is not None and isinstance(layer, BRIEF):
             layer.to(dtype)
     return module
+
+
+BRIEF = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.PReLU)
+"""The layers that take their numbers in as few bits as they are given, weights and inputs alike."""
