@@ -34,16 +34,10 @@ def further(channels_in: int, thin: int, channels: int, shrink: bool = True) -> 
 
 
 def xavier(module: nn.Module) -> None:
-    """Begin every convolution inside `module` as the paper does (section 3; Glorot 2010).
-
-    Each group of a grouped one is a convolution of its own: its inputs and outputs count. By those
-    of all groups, a convolution of each channel alone would begin so small that next to nothing
-    came through it.
-    """
+    """Begin every convolution inside `module` as the paper does (section 3; Glorot 2010)."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            for group in layer.weight.chunk(layer.groups):
-                nn.init.xavier_uniform_(group)
+            nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
