@@ -6,7 +6,7 @@ them, nor what a single operation takes for itself and gives back before it ends
 """
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from torch import Tensor, UntypedStorage
@@ -34,18 +34,14 @@ class _Meter(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         answer = func(*args, **(kwargs or {}))
-        given: set[int] | None = None
-        for tensor in _tensors(answer):
-            storage = tensor.untyped_storage()
-            if storage._cdata not in self._known:
-                if given is None:
-                    given = {one.untyped_storage()._cdata for one in _tensors(args)}
-                if storage._cdata not in given:  # a view of a weight is no memory
-                    self._count(storage)
+        fresh = {k: s for k, s in _storages(answer).items() if k not in self._known}
+        if fresh:
+            for key in fresh.keys() - _storages(args).keys():  # a view of a weight is no memory
+                self._count(key, fresh[key])
         return answer
 
-    def _count(self, storage: UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
+    def _count(self, key: int, storage: UntypedStorage) -> None:
+        size = storage.nbytes()
         self._known.add(key)
         self.now += size
         self.most = max(self.most, self.now)
@@ -56,12 +52,14 @@ class _Meter(TorchFunctionMode):
         self.now -= size
 
 
-def _tensors(held: Any) -> Iterator[Tensor]:
+def _storages(held: Any) -> dict[int, UntypedStorage]:
+    """The memory that tensors lie in, however they are nested, by what tells it apart."""
     if isinstance(held, Tensor):
-        yield held
-    elif isinstance(held, tuple | list):
-        for part in held:
-            yield from _tensors(part)
+        storage = held.untyped_storage()
+        return {storage._cdata: storage}
+    if isinstance(held, tuple | list):
+        return {key: one for part in held for key, one in _storages(part).items()}
+    return {}
 
 
 class _Watched:

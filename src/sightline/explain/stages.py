@@ -90,7 +90,7 @@ def cost(trace: Trace) -> View:
     """Wall time of each verb, the bytes of what it passed on, and the most that it held at once
     where the trace has that; for the whole batch.
     """
-    held = {
+    passed = {
         "prepare": [trace.batch.pixels, *(trace.batch.originals or ())],
         "encode": list(trace.features),
         "propose": _tensors(trace.regions),
@@ -99,7 +99,7 @@ def cost(trace: Trace) -> View:
     }
     whole = sum(trace.seconds.values())
     rows: list[tuple[Any, ...]] = []
-    for verb, parts in held.items():
+    for verb, parts in passed.items():
         spent, size = trace.seconds.get(verb, 0.0), sum(x.numel() * x.element_size() for x in parts)
         rows.append((verb, 1000 * spent, 100 * spent / whole if whole else 0.0, size / 1e6))
     heads: tuple[str, ...] = ("verb", "milliseconds", "% of the time", "megabytes passed on")

@@ -17,6 +17,9 @@ from sightline.nets.shared_norm import trained_norm
 LEAK = 0.1
 """The slope of "leaky" below zero (YOLO, Redmon 2016, eq. 2)."""
 
+BRIEF = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.PReLU)
+"""The layers that take their numbers in as few bits as they are given, weights and inputs alike."""
+
 
 class ConvNorm(nn.Module):
     """k×k convolution without bias, batch norm, activation ("relu", "relu6", "leaky" or None).
@@ -137,7 +140,3 @@ def optimise(module: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
         if dtype is not None and isinstance(layer, BRIEF):
             layer.to(dtype)
     return module
-
-
-BRIEF = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.PReLU)
-"""The layers that take their numbers in as few bits as they are given, weights and inputs alike."""
