@@ -287,24 +287,29 @@ def test_the_real_keypoints_and_masks(shared: Path) -> None:
 
 
 OPENING = """
-import sys, time
+import json, sys, time
+from pathlib import Path
 from sightline.data import open_dataset
-times = []
-for _ in range(2):  # the first may wait for the disk
-    start = time.process_time()
-    open_dataset(sys.argv[1], split="train")
-    times.append(time.process_time() - start)
-print(min(times))
+root = Path(sys.argv[1])
+text = (root / "annotations/instances_train.json").read_text()
+jobs = (lambda: open_dataset(root, split="train"), lambda: json.loads(text))
+times = ([], [])
+for _ in range(4):  # the first may wait for the disk
+    for job, spent in zip(jobs, times):
+        start = time.process_time()
+        job()
+        spent.append(time.process_time() - start)
+print(min(times[0]) / min(times[1]))
 """
 
 
 def test_opening_is_quick(shared: Path) -> None:
-    """In seconds of a process of its own: a busy machine does not count, nor do the checks of
-    shapes that tests add, which take as long again.
+    """Against what reading the JSON alone takes, for machines differ and are never quiet; in a
+    process of its own, without the checks of shapes that tests add, which take as long again.
     """
     command = [sys.executable, "-c", OPENING, str(shared / "data/coco")]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert float(told.stdout) < 1.5
+    assert float(told.stdout) < 16
 
 
 def test_roboflow_and_folders_that_are_not_found(tmp_path: Path) -> None:

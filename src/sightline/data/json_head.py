@@ -9,8 +9,12 @@ from sightline.errors import AnnotationError
 HEAD = 1 << 16
 """Bytes that are looked at."""
 
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"?|([{}\[\]:,])', re.DOTALL)
-"""A text, closed or cut off at the end, or a mark: no input makes it look back."""
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"?|([{}\[\]:])', re.DOTALL)
+"""A text, closed or cut off at the end, or a mark: no input makes it look back. Commas, by far the
+most of all marks, tell nothing here.
+"""
+
+_DEPTH = {"{": 1, "[": 1, "}": -1, "]": -1, ":": 0}
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,12 @@ def json_head(path: Path) -> JsonHead:
     level, depth = 1 + is_list, 0
     keys: set[str] = set()
     last: str | None = None
-    for token in _TOKEN.finditer(text):
-        word, mark = token.groups()
+    for word, mark in _TOKEN.findall(text):
+        if not mark:
+            last = word
+            continue
         if mark == ":" and depth == level and last is not None:
             keys.add(last)
-        last = word
-        depth += (mark in ("{", "[")) - (mark in ("}", "]")) if mark else 0
+        last = None
+        depth += _DEPTH[mark]
     return JsonHead(is_list, frozenset(keys))
