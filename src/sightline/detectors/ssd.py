@@ -28,6 +28,7 @@ from sightline import boxes as bx
 from sightline.detectors.anchored import Anchored
 from sightline.detectors.losses import normaliser
 from sightline.matching import BACKGROUND, MultiBoxMatcher, objects_of
+from sightline.nets.blocks import ConvNorm
 from sightline.nets.hierarchy import LongHierarchy, VGG16Hierarchy, xavier
 from sightline.nets.mobilenet import MobileNetV2
 from sightline.preparation import Preparation
@@ -105,7 +106,8 @@ def _boxes(
 class Predictors(nn.Module):
     """For each map a convolution to L class logits, and one to 4 offsets, for each default box.
 
-    Plain ones are 3×3 (section 2.1); `light` ones filter each channel by 3×3 before 1×1.
+    Plain ones are 3×3 (section 2.1); `light` ones filter each channel by 3×3, with a batch norm,
+    before 1×1.
     """
 
     def __init__(
@@ -117,8 +119,8 @@ class Predictors(nn.Module):
         def convolution(inputs: int, outputs: int) -> nn.Module:
             if not light:
                 return nn.Conv2d(inputs, outputs, 3, padding=1)
-            depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs)
-            return nn.Sequential(depthwise, nn.ReLU(inplace=True), nn.Conv2d(inputs, outputs, 1))
+            depthwise = ConvNorm(inputs, inputs, 3, groups=inputs)
+            return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1))
 
         pairs = list(zip(channels, per_cell, strict=True))
         self.class_logits = nn.ModuleList(convolution(c, a * self.columns) for c, a in pairs)

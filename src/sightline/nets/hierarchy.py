@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.nets.blocks import maps_at, ready
+from sightline.nets.blocks import ConvNorm, maps_at, ready
 from sightline.nets.vgg import VGG16
 
 SCALE = 20.0
@@ -81,10 +81,12 @@ class VGG16Hierarchy(nn.Module):
 
 
 class LongHierarchy(nn.Module):
-    """The last maps of a `backbone`, each widened by 1×1, and coarser ones after them.
+    """The last maps of a `backbone`, each brought to one width by 1×1, and coarser ones after them.
 
     The maps with `strides` get `channels` each; `extra` more follow, each of half the size, also of
-    `channels`. Raises ValueError where the backbone has no such maps.
+    `channels`. Every convolution has its batch norm, as in SSDLite (Sandler 2018): maps of several
+    depths have features of as many sizes, and predictors that begin alike learn from none of them
+    well. Raises ValueError where the backbone has no such maps.
     """
 
     def __init__(
@@ -98,14 +100,13 @@ class LongHierarchy(nn.Module):
         self.taken, channels_in = maps_at(backbone, strides)
         self.backbone = backbone
         self.channels = (channels,) * (len(strides) + extra)
-        self.widen = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(own, channels, 1), nn.ReLU(inplace=True)) for own in channels_in
-        )
+        self.widen = nn.ModuleList(ConvNorm(own, channels, 1) for own in channels_in)
         self.further = nn.ModuleList(
-            further(channels, channels // 2, channels) for _ in range(extra)
+            nn.Sequential(
+                ConvNorm(channels, channels // 2, 1), ConvNorm(channels // 2, channels, 3, stride=2)
+            )
+            for _ in range(extra)
         )
-        xavier(self.widen)
-        xavier(self.further)
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """All maps, finest first, in the weights' own precision."""
