@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline import boxes as bx
-from sightline.detectors.prior_cells import Answers, Cells, located, location
+from sightline.detectors.prior_cells import Answers, Cells, location
 from sightline.detectors.yolo_v2 import (
     RegionCriterion,
     YoloV2,
@@ -19,6 +19,7 @@ from sightline.detectors.yolo_v2 import (
 from sightline.detectors.yolo_v3 import YoloCriterion
 from sightline.fitting import Desk
 from sightline.matching import BACKGROUND, IGNORED
+from sightline.ops.prior_answers import located
 from sightline.ops.shape_match import nearest_shapes
 from sightline.types import Batch, Frame, Targets
 

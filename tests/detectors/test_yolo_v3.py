@@ -2,9 +2,10 @@
 
 import torch
 
-from sightline.detectors.prior_cells import Answers, Cells, located
+from sightline.detectors.prior_cells import Answers, Cells
 from sightline.detectors.yolo_v3 import YoloCriterion, YoloV3, yolo_v3_mobilenet_v2
 from sightline.matching import BACKGROUND
+from sightline.ops.prior_answers import located
 from sightline.types import Batch, Frame, Targets
 
 CELLS = Cells(((4, 6), (2, 3)), (16, 32), (((10.0, 20.0),), ((60.0, 60.0),)))

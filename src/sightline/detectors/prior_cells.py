@@ -71,20 +71,6 @@ def _boxes(cells: Cells) -> tuple[Tensor, Tensor]:
     return torch.cat(parts), torch.cat(levels)
 
 
-def located(
-    raw: Float[Tensor, "*n 4"], priors: Float[Tensor, "*#n 4"], stride: Float[Tensor, "*#n"]
-) -> Float[Tensor, "*n 4"]:
-    """Direct location prediction (YOLO9000, section 2): b_x = σ(t_x) + c_x, b_w = p_w e^{t_w}.
-
-    c is the cell's corner; the centre can lie nowhere but in its cell. t_w and t_h are bounded
-    before exp (`boxes.LOG_SCALE_LIMIT`).
-    """
-    centre = bx.centres(priors) + (raw[..., :2].sigmoid() - 0.5) * stride[..., None]
-    half = raw[..., 2:].clamp(max=bx.LOG_SCALE_LIMIT).exp() * (priors[..., 2:] - priors[..., :2])
-    half = half / 2
-    return torch.cat([centre - half, centre + half], dim=-1)
-
-
 def location(
     objects: Float[Tensor, "N 4"], priors: Float[Tensor, "N 4"], stride: Float[Tensor, "N"]
 ) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "N 2"]]:

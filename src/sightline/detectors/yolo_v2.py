@@ -26,7 +26,7 @@ from sightline import boxes as bx
 from sightline import processes
 from sightline.anchors import every_region
 from sightline.detectors.anchored import OnePass
-from sightline.detectors.prior_cells import Answers, Cells, Criterion, Shapes, located
+from sightline.detectors.prior_cells import Answers, Cells, Criterion, Shapes
 from sightline.errors import UsageError
 from sightline.fitting import Desk, Samples
 from sightline.matching import BACKGROUND
@@ -34,6 +34,7 @@ from sightline.nets.darknet import Darknet19, TinyDarknet
 from sightline.nets.darknet_necks import DarknetEncoder, Deeper, Passthrough
 from sightline.nets.darknet_plan import Plan
 from sightline.nets.mobilenet import MobileNetV2
+from sightline.ops.prior_answers import located
 from sightline.preparation import Preparation
 from sightline.priors import fit
 from sightline.suppress import Selection
@@ -183,20 +184,19 @@ class YoloV2(OnePass):
         ]
         return torch.cat(rows, dim=1).float()
 
-    def named(self, numbers: Float[Tensor, "A K"]) -> Float[Tensor, "A K"]:
-        """Class probabilities, given that there is an object: one class excludes the others."""
-        return numbers.softmax(dim=1)
-
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
         """Boxes, and for every class Pr(object) · IoU · Pr(class | object)."""
         return self.answer(self.predict(features), regions)
 
     def answer(self, raw: Float[Tensor, "B A C"], regions: Regions) -> Scored:
-        """What the heads' numbers say of the regions."""
+        """What the heads' numbers say of the regions: one class excludes the others."""
         raw = raw.flatten(0, 1)
-        scores = self.named(raw[:, 5:]).mul_(raw[:, 4:5].sigmoid())
-        stride = raw.new_tensor(self.encoder.strides)[regions.level]
-        return Scored(regions, scores, located(raw[:, :4], regions.boxes, stride))
+        scores = raw[:, 5:].softmax(dim=1).mul_(raw[:, 4:5].sigmoid())
+        return Scored(regions, scores, located(raw[:, :4], regions.boxes, self.stride(regions)))
+
+    def stride(self, regions: Regions) -> Float[Tensor, "R"]:
+        """The side of each region's cell, in pixels."""
+        return regions.boxes.new_tensor(self.encoder.strides)[regions.level]
 
     def loss(self, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses by part; their sum is to be minimised. In training it counts the images `seen`."""

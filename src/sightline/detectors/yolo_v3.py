@@ -25,8 +25,9 @@ from sightline.nets.darknet import Darknet53, TinyDarknet
 from sightline.nets.darknet_necks import DarknetEncoder, TopDown
 from sightline.nets.darknet_plan import Plan
 from sightline.nets.mobilenet import MobileNetV2
+from sightline.ops.prior_answers import independent_answers
 from sightline.preparation import Preparation
-from sightline.types import Targets
+from sightline.types import Regions, Scored, Targets
 
 COCO = (
     ((10.0, 13.0), (16.0, 30.0), (33.0, 23.0)),
@@ -80,9 +81,10 @@ class YoloV3(YoloV2):
     start = 0.01
     clusters = False  # shared out by scale: data of one size would leave no scale its own
 
-    def named(self, numbers: Float[Tensor, "A K"]) -> Float[Tensor, "A K"]:
-        """Class probabilities, given that there is an object: each class by itself."""
-        return numbers.sigmoid()
+    def answer(self, raw: Float[Tensor, "B A C"], regions: Regions) -> Scored:
+        """What the heads' numbers say of the regions: each class by itself."""
+        found = independent_answers(raw.flatten(0, 1), regions.boxes, self.stride(regions))
+        return Scored(regions, *found)
 
     def tell(self, plan: Plan, level: int) -> None:
         """Add the layer that makes detections of a level's numbers."""

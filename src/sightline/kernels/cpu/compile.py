@@ -42,16 +42,21 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
     Where no folder can be written (a read-only installation without a home) it is compiled anew
     in each process.
     """
-    return _compiled(function, loosely=False)
+    return _compiled(function, False)
+
+
+def compiled_fused(function: Callable[P, T]) -> Callable[P, T]:
+    """As `compiled`, but a · b + c is rounded once where the processor can."""
+    return _compiled(function, {"contract"})
 
 
 def compiled_loosely(function: Callable[P, T]) -> Callable[P, T]:
     """As `compiled`, for what no definition holds to its bits: sums in any order, fused."""
-    return _compiled(function, loosely=True)
+    return _compiled(function, True)
 
 
-def _compiled(function: Callable[P, T], loosely: bool) -> Callable[P, T]:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": loosely}
+def _compiled(function: Callable[P, T], freely: bool | set[str]) -> Callable[P, T]:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": freely}
     try:
         kept = numba.njit(cache=True, **options)(function)
     except RuntimeError:
