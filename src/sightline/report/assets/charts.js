@@ -14,6 +14,26 @@ function axes(width, height, x, y, xs, ys, titles) {
     s("text", { x: 2, y: 12 }, titles[1]));
 }
 
+function around(x, y) {
+  return { left: x - 7, right: x + 7, top: y - 7, bottom: y + 7 };
+}
+
+// Where a name beside a dot meets the fewest dots and names: behind or before it, as near as can be.
+function free(x, y, wide, busy, room) {
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  let best = null, least = Infinity;
+  for (const away of [0, 8, -8, 15, -15, 22, -22, 30, -30, 38, -38, 46, -46, 54, -54]) {
+    for (const before of [false, true]) {
+      const left = before ? x - 10 - wide : x + 10, top = y + away - 7;
+      const place = { left, right: left + wide, top, bottom: top + 14, before, away };
+      const outside = left < room.left || place.right > room.right || top < 0 || place.bottom > room.bottom;
+      const met = busy.filter((other) => meet(place, other)).length + (outside ? 100 : 0);
+      if (met < least) [best, least] = [place, met];
+    }
+  }
+  return best;
+}
+
 function drawScatter() {
   const rows = DATA.rows.filter((row) => row.ms && typeof row.AP === "number");
   if (rows.length < 2) return document.getElementById("scatter-box")?.remove();
@@ -26,23 +46,21 @@ function drawScatter() {
     const y = (v) => height - 38 - ((height - 64) * v) / top;
     const decades = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000];
     const seen = decades.filter((v) => v >= low && v <= high);
-    const taken = [];
+    const busy = rows.map((row) => around(x(row.ms), y(row.AP)));
     const points = [...rows].sort((a, b) => b.AP - a.AP).map((row) => {
       const [cx, cy] = [x(row.ms), y(row.AP)];
       const name = short(row.model);
-      const end = cx + 14 + 7.2 * name.length > width;
-      let ty = cy + 4;
-      const span = end ? [cx - 14 - 7.2 * name.length, cx] : [cx, cx + 14 + 7.2 * name.length];
-      const meets = (t) => Math.abs(t.y - ty) < 15 && t.span[0] < span[1] && span[0] < t.span[1];
-      while (taken.some(meets)) ty += 4;
-      taken.push({ y: ty, span });
+      const place = free(cx, cy, 7.2 * name.length, busy, { left: LEFT, right: width, bottom: height - 38 });
+      busy.push(place);
       const about = `${row.model}: AP ${number(row.AP, 3)}, ${milliseconds(row.ms)} ms`;
       return s("g", { class: colour(row.model) }, s("title", {}, about),
         row.AP_low !== null && s("line", {
           class: "whisker", x1: cx, x2: cx, y1: y(row.AP_low), y2: y(row.AP_high) }),
         s("circle", { class: "dot", cx, cy, r: 5.5 }),
-        s("text", { class: "name", x: end ? cx - 10 : cx + 10, y: ty,
-          "text-anchor": end ? "end" : "start" }, name));
+        Math.abs(place.away) > 15 && s("line", { class: "leader", x1: cx, y1: cy,
+          x2: place.before ? place.right + 2 : place.left - 2, y2: place.bottom - 7 }),
+        s("text", { class: "name", x: place.before ? place.right : place.left, y: place.bottom - 3,
+          "text-anchor": place.before ? "end" : "start" }, name));
     });
     return s("svg", { width, height, role: "img",
       "aria-label": "AP against milliseconds an image; the table has the numbers" },
