@@ -43,7 +43,8 @@ from sightline.images import read
 from sightline.pipeline import run
 from sightline.preparation import Preparation
 from sightline.train.loop import Run, train
-from sightline.train.recipes import SEARCHED, Recipe
+from sightline.train.recipes import Recipe
+from sightline.train.shown import SEARCHED
 from sightline.train.start import begin
 from sightline.types import Targets
 

@@ -32,7 +32,8 @@ from sightline.evaluate import evaluate
 from sightline.fitting import Desk
 from sightline.nets.blocks import optimise
 from sightline.train.loop import Run, train
-from sightline.train.recipes import SEARCHED, Recipe
+from sightline.train.recipes import Recipe
+from sightline.train.shown import SEARCHED
 from sightline.train.start import begin
 from sightline.types import Batch, Detections, Regions
 

@@ -14,7 +14,8 @@ from sightline.detectors.rcnn import RCNN
 from sightline.images import read
 from sightline.predict import load
 from sightline.train.loop import train
-from sightline.train.recipes import SEARCHED, default_for
+from sightline.train.recipes import default_for
+from sightline.train.shown import SEARCHED
 
 
 class Corners(torch.nn.Module):

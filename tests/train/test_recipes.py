@@ -160,6 +160,13 @@ def test_what_looks_at_single_maps_is_shown_all_sizes(tmp_path: Path) -> None:
         assert from_json(recipe.to_json()) == recipe
 
 
+def test_pictures_that_are_seldom_seen_are_seldom_changed(tmp_path: Path) -> None:
+    many = draw_dataset(tmp_path, 2).subset([0, 1] * 400)
+    recipe = default_for("ssd", many, None)
+    assert recipe.epochs == 20.0
+    assert recipe.augmentation.zoom_out == 0.1 and recipe.augmentation.crop == 0.172
+
+
 def test_what_finds_nothing_yet_learns_faster(tmp_path: Path) -> None:
     dataset = draw_dataset(tmp_path, 2)
     backbone, own, other = (tmp_path / f"{name}.safetensors" for name in ("net", "own", "other"))

@@ -11,7 +11,8 @@ from sightline import catalogue
 from sightline.data.records import Dataset
 from sightline.train import loop, signals
 from sightline.train.loop import Run, train
-from sightline.train.recipes import SEARCHED, Recipe
+from sightline.train.recipes import Recipe
+from sightline.train.shown import SEARCHED
 from sightline.train.teach import FOLDER
 
 RECIPE: Recipe = brief(

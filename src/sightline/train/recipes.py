@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from sightline import catalogue, checkpoint
 from sightline.data.augment import Augmentation
 from sightline.data.records import Dataset
 from sightline.errors import SightlineError, UsageError
+from sightline.train.shown import CROPS, POSES, SEARCHED, patches
 
 
 @dataclass(frozen=True)
@@ -141,21 +142,6 @@ def _are_weights(value: object) -> bool:
     )
 
 
-POSES = Augmentation(
-    scale=(0.9, 2.4), ratio=1.0, mosaic=0.0, min_visible=0.0, min_size=1.0, masks=False
-)
-"""For poses: people from small to larger than the picture, their shape as it is; whoever is in the
-picture keeps the points that are, and no picture is made of four.
-"""
-
-CROPS: dict[str, Any] = {
-    "sizes": ((1.0, 480),),
-    "augmentation": replace(POSES, scale=(0.8, 1.25), ratio=1.2),
-}
-"""For poses in crops of the labelled people: these are cut from whole pictures, large enough that
-little is lost; how large people are in their crops is the model's to vary.
-"""
-
 RECIPES: dict[str, Recipe] = {
     "retinanet_mobilenet_v2": Recipe(
         model="retinanet_mobilenet_v2",
@@ -201,28 +187,6 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """Name → recipe; those of the embedded weights are called as their models."""
-
-SEARCHED: dict[str, Any] = {
-    "batch": 2,
-    "sizes": ((1.0, 416),),
-    "augmentation": replace(Augmentation.none(), flip=0.5, min_size=2.0, masks=False),
-}
-"""For models whose regions are searched in the pixels: two pictures a step, of one size, flipped at
-most (Fast R-CNN, section 2.3). A data set then has two pictures an image, each searched once.
-"""
-
-PATCHES = Augmentation(
-    scale=(1.0, 1.0),
-    ratio=1.0,
-    mosaic=0.0,
-    min_visible=0.0,
-    masks=False,
-    zoom_out=0.5,
-    crop=0.86,
-)
-"""For models that learn from patches (SSD, section 2.2): the whole picture one time in seven, and
-every second one zoomed out first.
-"""
 
 
 def named(name: str) -> Recipe:
@@ -273,7 +237,7 @@ def default_for(model: str, dataset: Dataset, start: str | None = "embedded") ->
         "augmentation": Augmentation(masks="mask" in model, stretch=prepared.fit == "stretch")
     }
     if catalogue.takes_patches(model):  # these show all sizes in pictures of one
-        usual["augmentation"] = replace(PATCHES, stretch=prepared.fit == "stretch")
+        usual["augmentation"] = patches(epochs, prepared.fit == "stretch")
     if catalogue.learns_poses(model):
         usual["augmentation"] = POSES
     if prepared.fixed or catalogue.takes_patches(model):
