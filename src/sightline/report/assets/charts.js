@@ -14,8 +14,10 @@ function axes(width, height, x, y, xs, ys, titles) {
     s("text", { x: 2, y: 12 }, titles[1]));
 }
 
-function around(x, y) {
-  return { left: x - 7, right: x + 7, top: y - 7, bottom: y + 7 };
+// What is drawn at a row: its dot, and its whisker, which a name may rather cross than a dot.
+function marksOf(x, top, y, low) {
+  return [{ left: x - 7, right: x + 7, top: y - 7, bottom: y + 7, weight: 1 },
+    { left: x - 2, right: x + 2, top, bottom: low, weight: 0.3 }];
 }
 
 // Where a name beside a dot meets the fewest dots and names: behind or before it, as near as can be.
@@ -25,9 +27,9 @@ function free(x, y, wide, busy, room) {
   for (const away of [0, 8, -8, 15, -15, 22, -22, 30, -30, 38, -38, 46, -46, 54, -54]) {
     for (const before of [false, true]) {
       const left = before ? x - 10 - wide : x + 10, top = y + away - 7;
-      const place = { left, right: left + wide, top, bottom: top + 14, before, away };
+      const place = { left, right: left + wide, top, bottom: top + 14, before, away, weight: 1 };
       const outside = left < room.left || place.right > room.right || top < 0 || place.bottom > room.bottom;
-      const met = busy.filter((other) => meet(place, other)).length + (outside ? 100 : 0);
+      const met = busy.reduce((sum, other) => sum + (meet(place, other) ? other.weight : 0), outside ? 100 : 0);
       if (met < least) [best, least] = [place, met];
     }
   }
@@ -46,11 +48,12 @@ function drawScatter() {
     const y = (v) => height - 38 - ((height - 64) * v) / top;
     const decades = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000];
     const seen = decades.filter((v) => v >= low && v <= high);
-    const busy = rows.map((row) => around(x(row.ms), y(row.AP)));
+    const busy = rows.flatMap((row) =>
+      marksOf(x(row.ms), y(row.AP_high ?? row.AP), y(row.AP), y(row.AP_low ?? row.AP)));
     const points = [...rows].sort((a, b) => b.AP - a.AP).map((row) => {
       const [cx, cy] = [x(row.ms), y(row.AP)];
       const name = short(row.model);
-      const place = free(cx, cy, 7.2 * name.length, busy, { left: LEFT, right: width, bottom: height - 38 });
+      const place = free(cx, cy, 8.6 * name.length, busy, { left: LEFT, right: width, bottom: height - 38 });
       busy.push(place);
       const about = `${row.model}: AP ${number(row.AP, 3)}, ${milliseconds(row.ms)} ms`;
       return s("g", { class: colour(row.model) }, s("title", {}, about),
