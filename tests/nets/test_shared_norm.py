@@ -41,3 +41,16 @@ def test_alone_it_is_the_module_itself() -> None:
     norm.eval()
     other.eval()
     assert torch.equal(trained_norm(norm, x), other(x))
+
+
+def test_one_cell_of_one_image_is_a_batch_too() -> None:
+    norm = nn.BatchNorm2d(3)
+    for _ in range(5):
+        norm(torch.randn(4, 3, 2, 2) * 2 + 1)
+    seen = norm.num_batches_tracked.item() if norm.num_batches_tracked is not None else None
+    x = torch.randn(1, 3, 1, 1, requires_grad=True)
+    y = trained_norm(norm, x)
+    assert torch.equal(y, norm.eval()(x))
+    y.sum().backward()
+    assert x.grad is not None and x.grad.abs().min() > 0 and norm.weight.grad is not None
+    assert norm.num_batches_tracked is not None and norm.num_batches_tracked.item() == seen

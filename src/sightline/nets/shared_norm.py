@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sightline import processes
 
@@ -25,8 +26,14 @@ class _Total(torch.autograd.Function):
 
 
 def trained_norm(norm: nn.Module, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-    """`norm(x)`; in training among several processes by mean and variance of all their images."""
+    """`norm(x)`; in training among several processes by mean and variance of all their images.
+
+    One cell of one image has no variance: it is taken as the running statistics have it.
+    """
     if not (isinstance(norm, nn.BatchNorm2d) and norm.training and processes.joined()):
+        if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
+            still = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+            return F.batch_norm(x, *still, training=False, eps=norm.eps)
         y: Tensor = norm(x)
         return y
     wide = x if x.dtype == torch.float64 else x.float()
