@@ -18,7 +18,7 @@ BOX = "write [x, y, width, height], four numbers of pixels"
 
 @dataclass(slots=True)
 class Row:
-    """One object of an image (not frozen: of tens of thousands, that is a fifth of the reading)."""
+    """One object of an image. Not frozen, which is slow to make: files hold tens of thousands."""
 
     box: Box
     crowd: bool

@@ -84,9 +84,8 @@ class LongHierarchy(nn.Module):
     """The last maps of a `backbone`, each brought to one width by 1×1, and coarser ones after them.
 
     The maps with `strides` get `channels` each; `extra` more follow, each of half the size, also of
-    `channels`. Every convolution has its batch norm, as in SSDLite (Sandler 2018): maps of several
-    depths have features of as many sizes, and predictors that begin alike learn from none of them
-    well. Raises ValueError where the backbone has no such maps.
+    `channels`. Every convolution has its batch norm, as in SSDLite (Sandler 2018): the maps of a
+    backbone have features of as many sizes as depths. Raises ValueError where it has no such maps.
     """
 
     def __init__(
