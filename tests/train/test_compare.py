@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from training_world import brief, draw_dataset
 
 from sightline import checkpoint
@@ -32,13 +33,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path, dict
     return dataset, out, paths
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 def test_what_is_there_is_not_trained_again(
-    world: tuple[Dataset, Path, dict[str, Path]], tmp_path: Path
+    world: tuple[Dataset, Path, dict[str, Path]], threads: int
 ) -> None:
+    """However many threads the process that looks has."""
     dataset, out, paths = world
     before = paths["single"].stat().st_mtime_ns
     said: list[str] = []
-    assert compare.trained(variant("single"), dataset, out, said.append) == paths["single"]
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert compare.trained(variant("single"), dataset, out, said.append) == paths["single"]
+    finally:
+        torch.set_num_threads(usual)
     assert said == ["single: trained already"]
     assert paths["single"].stat().st_mtime_ns == before
     assert checkpoint.manifest(paths["single"])["options"] == {"pyramid": "single"}

@@ -79,7 +79,8 @@ def _check_same(manifest: Mapping[str, Any], recipe: Recipe, dataset: Dataset, s
     """Refuse a checkpoint that was trained in another way or on other data."""
     training = manifest.get("training") or {}
     before = {**training.get("recipe", {}), "data": training.get("fingerprint")}
-    facts = setup.facts(recipe, dataset, None)
+    # the threads that were asked for: as many as this process has are no part of what was trained
+    facts = {**setup.facts(recipe, dataset, None), "threads": recipe.threads}
     now = {key: facts[key] for key in before if key in facts}
     setup.compare(before, now, False, say)
 
