@@ -11,6 +11,7 @@ from torch import Tensor
 from sightline import boxes as bx
 from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.compile import compiled_fused
+from sightline.kernels.cpu.exponentials import exponential
 from sightline.kernels.cpu.threads import share
 from sightline.ops.prior_answers import require_answers
 
@@ -25,23 +26,8 @@ Array = np.ndarray[Any, Any]
 
 @compiled_fused
 def _sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(−x)), written out without a branch, so that the compiler takes eight at once.
-
-    exp(a) = 2ⁿ · exp(r) with n the nearest whole number to a / ln 2 and |r| ≤ ½ ln 2, by Taylor's
-    series: within 3e-7 of the truth, relatively.
-    """
-    a = -min(max(x, np.float32(-87)), np.float32(87))
-    n = np.floor(a * np.float32(1.44269504) + HALF)
-    # ln 2 in two parts, so that little is lost in the difference
-    r = (a - n * np.float32(0.693359375)) + n * np.float32(2.12194440e-4)
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))  # 2ⁿ, as the bits of a float
-    p = np.float32(1 / 720) * r + np.float32(1 / 120)
-    p = p * r + np.float32(1 / 24)
-    p = p * r + np.float32(1 / 6)
-    p = p * r + HALF
-    p = p * r + ONE
-    p = p * r + ONE
-    value = ONE / (ONE + p * power.view(np.float32))
+    """1 / (1 + exp(−x)); what is no number stays so."""
+    value = ONE / (ONE + exponential(-min(max(x, np.float32(-87)), np.float32(87))))
     return x if np.isnan(x) else value
 
 
