@@ -51,11 +51,11 @@ def make(folder: Path, model: str) -> None:
         batch = detector.prepare([torch.from_numpy(image).permute(2, 0, 1)])
         for head, maps in zip(detector.heads, detector.encode(batch), strict=True):
             head.weight.mul_((3 / head(maps).std((0, 2, 3)))[:, None, None, None])
-            head.bias.zero_()
+            head.bias.sub_(head(maps).mean((0, 2, 3)))
             rows = head(maps).permute(0, 2, 3, 1).reshape(-1, 5 + CLASSES)
             sure = rows[:, 4].sort(descending=True).values[len(rows) // 200]
-            head.bias.view(-1, 5 + CLASSES)[:, 4] = -sure
-            head.bias.view(-1, 5 + CLASSES)[:, 5:] = -4.0
+            head.bias.view(-1, 5 + CLASSES)[:, 4] -= sure
+            head.bias.view(-1, 5 + CLASSES)[:, 5:] -= 7.5  # one class in two hundred is likely
     darknet_files.save(detector, folder / "net.cfg")
     write_onnx(detector.plan().layers, folder / "net.onnx")
 

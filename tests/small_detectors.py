@@ -71,6 +71,13 @@ ONE_SIZE = {"yolo_v1_darknet": (DARKNET, (64,)), "yolo_v1_fast": (FAST, (64, 64)
 """Networks for images of one size → their convolutions, and fewer units than they have."""
 
 
+def side_of(name: str) -> tuple[int, int]:
+    """Height and width of small pictures that a network can train on."""
+    if name == "ssd300_vgg16":  # its last map is one cell then, and must not be less
+        return 300, 300
+    return (64, 64) if name in ONE_SIZE else (64, 96)
+
+
 def of_one_size(name: str, classes: Sequence[str]) -> Any:
     """The same convolutions for images of 64 × 64 pixels, with fewer fully connected units."""
     stages, hidden = ONE_SIZE[name]

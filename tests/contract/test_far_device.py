@@ -8,7 +8,7 @@ from sightline.predict import Model
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
 from sightline.types import Detections, Targets
-from small_detectors import EVERY, ONE_OF_A_KIND, ONE_SIZE, photo, small
+from small_detectors import EVERY, ONE_OF_A_KIND, photo, side_of, small
 
 ATOL = {"hog_svm": 1e-2}
 """Where more may differ: edges between two orientations, of which the last bit of a pixel decides.
@@ -38,7 +38,7 @@ def truth() -> list[Targets]:
 
 @pytest.mark.parametrize("name", ONE_OF_A_KIND)
 def test_it_learns_there(name: str) -> None:
-    pixels = torch.randint(0, 256, (2, 3, 64, 64 if name in ONE_SIZE else 96), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (2, 3, *side_of(name)), dtype=torch.uint8)
     with far_away():
         detector = small(name, longer=96, shorter=64).to(FAR)
         student = Stepper(detector, Recipe(model=name, steps=1, bf16=False, threads=1))

@@ -9,7 +9,7 @@ from sightline import catalogue
 from sightline.train.recipes import Recipe
 from sightline.train.step import Stepper
 from sightline.types import Targets
-from small_detectors import EVERY, ONE_SIZE, of_one_size
+from small_detectors import EVERY, ONE_SIZE, of_one_size, side_of
 
 
 def stepper(name: str, classes: int) -> Stepper:
@@ -23,9 +23,9 @@ def stepper(name: str, classes: int) -> Stepper:
     return Stepper(model, Recipe(model=name, steps=1, bf16=False, threads=1))
 
 
-def pixels(count: int, width: int) -> torch.Tensor:
+def pixels(count: int, name: str) -> torch.Tensor:
     rng = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (count, 3, 64, width), dtype=torch.uint8, generator=rng)
+    return torch.randint(0, 256, (count, 3, *side_of(name)), dtype=torch.uint8, generator=rng)
 
 
 def objects(count: int, classes: int) -> Targets:
@@ -44,7 +44,6 @@ def objects(count: int, classes: int) -> Targets:
 )
 def test_a_step_is_taken(name: str, images: int, count: int, classes: int) -> None:
     student = stepper(name, classes)
-    width = 64 if name in ONE_SIZE else 96
-    taken, loss = student.step(pixels(images, width), [objects(count, classes)] * images, 1e-4)
+    taken, loss = student.step(pixels(images, name), [objects(count, classes)] * images, 1e-4)
     assert taken and loss >= 0
     assert all(value.isfinite().all() for value in student.detector.state_dict().values())
