@@ -20,6 +20,7 @@ from sightline.explain.draw import Style, draw
 from sightline.files import atomic_write
 
 HEIGHT, GAP = 480, 12
+SCORE = 0.5
 
 
 def photos() -> list[torch.Tensor]:
@@ -34,7 +35,7 @@ def photos() -> list[torch.Tensor]:
 
 def main() -> None:
     goal = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures/detections.jpg")
-    model = sightline.load("retinanet")
+    model = sightline.load("retinanet", score=SCORE)
     panels: list[Image.Image] = []
     for image in photos():
         found = model(image)
