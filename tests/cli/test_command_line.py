@@ -285,7 +285,10 @@ def test_a_closed_pipe_is_no_fault(checkpoint: Path, photos: Path) -> None:
     assert ended.stdout.strip() in (b"0", b"141")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_signals_end_it_cleanly(
     checkpoint: Path, photos: Path, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:

@@ -138,9 +138,9 @@ def _all(folder: Path) -> list[list[float]]:
 
 
 def test_several_processes_share_a_folder(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(3, get_context("spawn")) as pool:
-        found = list(pool.map(_all, [tmp_path] * 3))
-    assert found[0] == found[1] == found[2] == _all(tmp_path)
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        found = list(pool.map(_all, [tmp_path] * 2))
+    assert found[0] == found[1] == _all(tmp_path)
     assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 20
 
 

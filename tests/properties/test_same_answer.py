@@ -111,7 +111,9 @@ def partners(found: Regions, wanted: Regions) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", BRIEF)
-@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize(
+    "threads", [pytest.param(n, marks=[pytest.mark.slow] if n != 2 else []) for n in THREADS]
+)
 def test_every_score_of_every_region_is_the_same(name: str, threads: int) -> None:
     numbers = [0, 2, 4, 6, 8] * 3 + [0]  # sixteen images of one size
     before = torch.get_num_threads()

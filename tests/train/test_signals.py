@@ -61,6 +61,7 @@ def test_a_signal_finishes_the_step_and_saves(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     child = start(tmp_path)
+    _is_held(tmp_path / "run", child.pid)
     child.send_signal(number)
     _, errors = child.communicate(timeout=300)
     # Python itself turns a KeyboardInterrupt that nobody catches into the death by SIGINT
@@ -72,21 +73,32 @@ def test_a_signal_finishes_the_step_and_saves(
     assert not (tmp_path / "run" / lock.NAME).exists()
 
 
-def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    child = start(tmp_path)
-    try:
-        with (
-            pytest.raises(ResourceError, match=f"process {child.pid} on") as caught,
-            locked(tmp_path / "run"),
-        ):
-            pass
-        assert caught.value.code == "resource.locked"
-    finally:
+def _is_held(run: Path, pid: int) -> None:
+    """A second run in the folder is refused, and told who has it."""
+    with pytest.raises(ResourceError, match=f"process {pid} on") as caught, locked(run):
+        pass
+    assert caught.value.code == "resource.locked"
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from sightline.train.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_of_a_killed_run_is_nobodys(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as child:  # type: ignore[call-overload]
+        assert child.stdout.readline() == "held\n"
+        _is_held(tmp_path, child.pid)
         child.kill()
-        child.communicate()
-    # killed: the lock stays behind, and is known to be nobody's
-    assert (tmp_path / "run" / lock.NAME).exists()
-    with locked(tmp_path / "run"):
+    assert (tmp_path / lock.NAME).exists()
+    with locked(tmp_path):
         pass
 
 
