@@ -106,8 +106,18 @@ MEETING = """() => {
 """How many names of the scatter meet a dot or another name (letters are lower than their lines)."""
 
 
+CUT = """[...document.querySelectorAll(".spread")].map((whole) => {
+  const room = whole.getBoundingClientRect();
+  return [...whole.children].filter((part) => {
+    const own = part.getBoundingClientRect();
+    return own.left < room.left - 1 || own.right > room.right + 1;
+  }).length;
+})"""
+"""Of each interval in the table, how many of its parts do not fit where it is drawn."""
+
+
 @pytest.mark.parametrize("page", [(1280, 900), (390, 844)], indirect=True)
-def test_names_meet_no_dots(page: Any, tmp_path: Path) -> None:
+def test_names_meet_no_dots_and_intervals_fit(page: Any, tmp_path: Path) -> None:
     """Ten models, most of them about as quick as the others: AP and milliseconds once measured."""
     crowd = {
         "hog_svm": (0.227, 151), "window_cnn": (0.254, 91), "rcnn": (0.363, 3589),
@@ -125,6 +135,8 @@ def test_names_meet_no_dots(page: Any, tmp_path: Path) -> None:
     tab = page.context.new_page()
     tab.goto(path.as_uri())
     assert tab.evaluate(MEETING) == {"names": 10, "out": 0, "dots": 0, "others": 0}
+    tab.set_viewport_size(page.viewport_size)
+    assert tab.evaluate(CUT) == [0] * 10
     tab.close()
 
 

@@ -11,7 +11,8 @@ function spread(row, most) {
   const at = (v) => 2 + (116 * v) / most;
   return s(
     "svg",
-    { class: `spread ${colour(row.model)}`, width: 120, height: 12, "aria-hidden": "true" },
+    { class: `spread ${colour(row.model)}`, viewBox: "0 0 120 12", width: 120, height: 12,
+      "aria-hidden": "true" },
     s("line", { class: "rail", x1: 2, x2: 118, y1: 6, y2: 6 }),
     s("line", { class: "whisker", x1: at(row.AP_low), x2: at(row.AP_high), y1: 6, y2: 6 }),
     s("circle", { class: "dot", cx: at(row.AP), cy: 6, r: 4 }),
