@@ -24,8 +24,8 @@ def test_a_skeleton_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_people(shared: Path, tmp_path: Path) -> None:
-    """COCO's people, from the backbone of the embedded Mask R-CNN: as many steps as the recipe takes
-    in its 100 minutes of a core. Fields come late: 800 steps find the parts, and nobody whole.
+    """COCO's people, from the embedded Mask R-CNN's backbone: as many steps as the recipe takes in
+    its 100 minutes of a core. Fields come late: 800 steps find the parts, and nobody whole.
     """
     figures = people_posed(shared, "openpose_mobilenet_v2", 5300, tmp_path / "run")
     assert figures["keypoints_AP"] >= 0.12
