@@ -19,13 +19,13 @@ ours from the same weights; else its published time is named.
 import argparse
 import copy
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from turns import clock, turns
 
 from sightline import pipeline
 from sightline.detectors.faster_rcnn import FasterRCNN, faster_rcnn_resnet50_fpn
@@ -141,10 +141,16 @@ def peer(base: FasterRCNN, image: Tensor) -> Callable[[], object]:
     return lambda: net([pixels])
 
 
-def finish(device: torch.device) -> None:
-    """Wait for what a GPU was told to do."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def finished(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """The call, which also waits for what it told a GPU to do."""
+
+    def whole() -> object:
+        answer = call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return answer
+
+    return whole
 
 
 def arguments() -> argparse.Namespace:
@@ -163,7 +169,6 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
     torch.manual_seed(0)
-    clock = time.process_time if asked.cpu_time else time.perf_counter
     image = picture((480, 640)).to(asked.device)
     base = faster_rcnn_resnet50_fpn([f"class {number}" for number in range(90)]).eval()
     base.to(asked.device)
@@ -173,19 +178,14 @@ def main() -> None:
     calls = {k: lambda d=d: pipeline.run(d, [image]) for k, d in detectors.items()}
     if torchvision is not None:
         calls["torchvision"] = peer(base, image)
+    calls = {name: finished(call, image.device) for name, call in calls.items()}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     stages: dict[str, dict[str, float]] = {name: {} for name in detectors}
-    for turn in range(asked.rounds + 1):
-        for name, call in calls.items():
-            start = clock()
-            trace = call()
-            finish(image.device)
-            if turn == 0:  # the first round warms up
-                continue
-            seconds[name].append(clock() - start)
-            if name in detectors:
-                for verb, spent in trace.seconds.items():
-                    stages[name][verb] = stages[name].get(verb, 0.0) + spent
+    for name, took, trace in turns(calls, asked.rounds, clock(asked.cpu_time)):
+        seconds[name].append(took)
+        if name in detectors:
+            for verb, spent in trace.seconds.items():
+                stages[name][verb] = stages[name].get(verb, 0.0) + spent
     place = f"{torch.get_num_threads()} threads" if asked.device == "cpu" else asked.device
     print(f"{place}, {'CPU' if asked.cpu_time else 'wall'} time")
     medians = {name: statistics.median(values) for name, values in seconds.items()}

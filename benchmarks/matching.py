@@ -9,11 +9,10 @@ rounds and the definition's time divided by ours; that both give the same rows i
 """
 
 import argparse
-import statistics
-import time
 
 import torch
 from torch import Tensor
+from turns import clock, medians
 
 from sightline.anchors import AnchorGrid
 from sightline.memory import keep_freed_memory
@@ -45,18 +44,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()
-    clock = time.process_time if options.cpu_time else time.perf_counter
     regions = anchors()
     for count in (1, 10, 50):
         given = (regions, objects(count), 0.7, 0.3, True)
         assert torch.equal(match_by_iou(*given), match_by_iou.reference(*given))
-        seconds: dict[str, list[float]] = {"definition": [], "ours": []}
-        for _ in range(options.rounds):
-            for name, call in (("definition", match_by_iou.reference), ("ours", match_by_iou)):
-                start = clock()
-                call(*given)
-                seconds[name].append(clock() - start)
-        found = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
+        sides = {"definition": match_by_iou.reference, "ours": match_by_iou}
+        calls = {name: lambda side=side, given=given: side(*given) for name, side in sides.items()}
+        found = medians(calls, options.rounds, clock(options.cpu_time))
         ratio = found["definition"] / found["ours"]
         print(
             f"{len(regions):,} anchors × {count:2} objects"

@@ -13,12 +13,11 @@ towers are timed, and with them the anchors, decoding and NMS.
 
 import argparse
 import copy
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from turns import clock, medians
 
 from sightline.detectors.retinanet import RetinaNet, retinanet_resnet50_fpn
 from sightline.nets.blocks import optimise
@@ -71,22 +70,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    clock = time.process_time if options.cpu_time else time.perf_counter
     draw = torch.Generator().manual_seed(1)
     batch = Batch(torch.randn(1, 3, *SIZE, generator=draw), (Frame(SIZE, SIZE),))
-    runners = variants()
-    seconds: dict[str, list[float]] = {name: [] for name in runners}
-    for turn in range(options.rounds + 1):
-        for name, (run, detector) in runners.items():
-            start = clock()
-            run(detector, batch)
-            if turn:  # the first round warms up
-                seconds[name].append(clock() - start)
+    calls = {
+        name: lambda run=run, detector=detector: run(detector, batch)
+        for name, (run, detector) in variants().items()
+    }
+    found = medians(calls, options.rounds, clock(options.cpu_time))
     kind = "CPU" if options.cpu_time else "wall"
     print(f"{SIZE[0]}×{SIZE[1]}, {torch.get_num_threads()} threads, {kind} time")
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name:32} {1000 * median:8.0f} ms  {medians['plain fp32'] / median:5.2f}×")
+    for name, median in found.items():
+        print(f"{name:32} {median:8.0f} ms  {found['plain fp32'] / median:5.2f}×")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ forward and 660 ms backward, 136 ms for RoIPool.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from turns import Clock, clock, medians
 
 from sightline.memory import keep_freed_memory
 from sightline.ops.roi_align import roi_align
@@ -29,7 +29,7 @@ except ImportError:
 
 SIZE, SCALE = (7, 7), 1 / 16
 
-Timing = tuple[int, Callable[[], float]]
+Timing = tuple[int, Clock]
 """How many rounds, and by which clock."""
 
 
@@ -60,16 +60,7 @@ def sampled(features: Tensor, boxes: Tensor) -> Tensor:
 
 
 def row(title: str, calls: dict[str, Callable[[], object]], timing: Timing) -> None:
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    rounds, clock = timing
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began = clock()
-            call()
-            times[name].append(clock() - began)
-    found = {name: 1e3 * float(np.median(values)) for name, values in times.items()}
+    found = medians(calls, *timing)
     ours = found.pop("ours")
     peers = "".join(f"  {name} {ms:7.1f} ms {ms / ours:5.1f}×" for name, ms in found.items())
     print(f"{title:34s} ours {ours:6.1f} ms{peers}", flush=True)
@@ -101,7 +92,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
-    timing = asked.rounds, time.process_time if asked.cpu_time else time.perf_counter
+    timing = asked.rounds, clock(asked.cpu_time)
     boxes, image = regions(asked.regions), torch.zeros(asked.regions, dtype=torch.int64)
     packed = torch.cat([image[:, None].float(), boxes], dim=1)
     plain = torch.randn(1, 256, 50, 68, generator=torch.Generator().manual_seed(0))

@@ -11,10 +11,9 @@ own seconds, for a machine that others use.
 
 import argparse
 import copy
-import statistics
-import time
 
 import torch
+from turns import clock, medians
 
 from sightline import catalogue
 from sightline.memory import keep_freed_memory
@@ -66,24 +65,19 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
     keep_freed_memory()
-    clock = time.process_time if asked.cpu_time else time.perf_counter
     pixels, targets = pictures(asked.batch, asked.side)
-    learners = steppers(asked.model)
-    seconds: dict[str, list[float]] = {name: [] for name in learners}
-    for turn in range(asked.rounds + 2):
-        for name, stepper in learners.items():
-            start = clock()
-            stepper.step(pixels, targets, 1e-4)
-            if turn > 1:  # the first rounds warm up
-                seconds[name].append(clock() - start)
+    calls = {
+        name: lambda stepper=stepper: stepper.step(pixels, targets, 1e-4)
+        for name, stepper in steppers(asked.model).items()
+    }
+    found = medians(calls, asked.rounds, clock(asked.cpu_time), warm=2)
     kind = "CPU" if asked.cpu_time else "wall"
     print(
         f"{asked.model}: {asked.batch} pictures of {asked.side}×{asked.side}, "
         f"{asked.threads} threads, {kind} time of a step"
     )
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name:12} {1000 * median:8.0f} ms  {medians['float32'] / median:5.2f}×")
+    for name, median in found.items():
+        print(f"{name:12} {median:8.0f} ms  {found['float32'] / median:5.2f}×")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Anchors(Protocol):
 
 def every_region(boxes: Float[Tensor, "A 4"], level: Int[Tensor, "A"], images: int) -> Regions:
     """The same boxes for each image of a batch, packed image by image."""
-    image = torch.arange(images, device=boxes.device)[:, None].expand(-1, len(boxes)).flatten()
+    image = torch.arange(images, device=boxes.device).repeat_interleave(len(boxes))
     return Regions(boxes.repeat(images, 1), image, level.repeat(images))
 
 

@@ -1,0 +1,35 @@
+"""Timing several ways of one job fairly: round by round in turn, the first rounds unmeasured."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Calls = dict[str, Callable[[], Any]]
+Clock = Callable[[], float]
+
+
+def clock(cpu_time: bool) -> Clock:
+    """The wall's, or the process's own seconds on all its threads."""
+    return time.process_time if cpu_time else time.perf_counter
+
+
+def turns(
+    calls: Calls, rounds: int, clock: Clock, warm: int = 1
+) -> Iterator[tuple[str, float, Any]]:
+    """Name, seconds and answer of every measured call, `rounds` of each after `warm` ones."""
+    for turn in range(warm + rounds):
+        for name, call in calls.items():
+            start = clock()
+            answer = call()
+            took = clock() - start
+            if turn >= warm:
+                yield name, took, answer
+
+
+def medians(calls: Calls, rounds: int, clock: Clock, warm: int = 1) -> dict[str, float]:
+    """Median milliseconds of each, in the order given."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for name, took, _ in turns(calls, rounds, clock, warm):
+        seconds[name].append(took)
+    return {name: 1000 * statistics.median(values) for name, values in seconds.items()}
