@@ -107,6 +107,9 @@ def test_boxes_around_peaks() -> None:
     middles = (want[0][:, :2] + want[0][:, 2:]) / (2 * STRIDE)
     torch.testing.assert_close(middles, part_peaks(maps, 0.1)[0])
     assert len(middles) > 20
+    some = part_boxes.reference(maps, 0.1, STRIDE, 2)  # the third map is the background's
+    same(fast_peaks.part_boxes(maps, 0.1, STRIDE, 2), some)
+    same(some, tuple(column[want[3] < 2] for column in want))
 
 
 def drawn(count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

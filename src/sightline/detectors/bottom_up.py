@@ -172,8 +172,8 @@ class BottomUp(nn.Module):
 
     def propose(self, batch: Batch, features: Features) -> Regions:
         """The candidate parts: a cell around each peak, its part as level, its value as score."""
-        part_maps = features[0][:, : len(self.parts.points)]
-        boxes, values, image, part = part_boxes(part_maps, self.decoding.peak, self.stride)
+        how = self.decoding.peak, self.stride, len(self.parts.points)
+        boxes, values, image, part = part_boxes(features[0], *how)
         return Regions(boxes, image, part, values)
 
     def classify(self, batch: Batch, features: Features, regions: Regions) -> Scored:
@@ -188,7 +188,7 @@ class BottomUp(nn.Module):
             found = limb_midpoints(*columns, rule.midpoint, self.stride)
         extras = dict(zip(("limbs", "integrals", "shares"), found, strict=True))
         scores = regions.boxes.new_zeros(len(regions)) if regions.scores is None else regions.scores
-        return Scored(regions, scores[:, None], regions.boxes, extras)
+        return Scored(regions, scores.unsqueeze(1), regions.boxes, extras)
 
     def matched(self, scored: Scored) -> Int[Tensor, "M"]:
         """The rows of the candidate limbs that the matching takes by their strengths, best first,
@@ -206,7 +206,7 @@ class BottomUp(nn.Module):
         limbs, integrals = (scored.extras[name].cpu() for name in ("limbs", "integrals"))
         part, size = scored.regions.level.cpu(), (len(self.parts.points), len(self.parts.limbs))
         if self.decoding.matching == "greedy":
-            return group_greedily(limbs, integrals, scored.scores[:, 0].cpu(), part, size)
+            return group_greedily(limbs, integrals, scored.scores.cpu().squeeze(1), part, size)
         kept = self.matched(scored)
         people, total = assemble(limbs[kept], integrals[kept], part, size[0])
         return people, fullness(total, size[1])
@@ -220,7 +220,7 @@ class BottomUp(nn.Module):
             Detections(
                 boxes=boxes,
                 scores=scores,
-                labels=torch.zeros(len(boxes), dtype=torch.int64),
+                labels=torch.zeros_like(region),
                 region=region,
                 size=frame.original,
                 classes=self.classes,

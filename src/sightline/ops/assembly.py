@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sightline.errors import UsageError
+from sightline.ops.checks import Numbers
 from sightline.ops.dispatch import kernel
 
 
-def require_candidates(candidates: Tensor, scores: Tensor) -> None:
+def require_candidates(candidates: Numbers, scores: Numbers) -> None:
     """Raise UsageError (usage.shape) unless (C, 3) candidates have (C,) scores."""
     if candidates.ndim != 2 or candidates.shape[1] != 3 or scores.shape != (len(candidates),):
         raise UsageError(
@@ -46,7 +47,7 @@ def require_kinds(part: Tensor, parts: int) -> None:
         )
 
 
-def require_values(values: Tensor, part: Tensor) -> None:
+def require_values(values: Numbers, part: Numbers) -> None:
     """Raise UsageError (usage.shape) unless all parts have a value and a kind."""
     if values.ndim != 1 or values.shape != part.shape:
         raise UsageError(

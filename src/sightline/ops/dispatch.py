@@ -26,7 +26,7 @@ T = TypeVar("T")
 def _device(arguments: tuple[Any, ...]) -> str:
     for value in arguments:
         if isinstance(value, torch.Tensor):
-            return value.device.type
+            return "cpu" if value.is_cpu else value.device.type
         if isinstance(value, numpy.ndarray):
             return "cpu"
     return "cpu"

@@ -43,12 +43,12 @@ def part_peaks(maps: Float[Tensor, "B P h w"], threshold: float, reach: int = 1)
 
 @kernel
 def part_boxes(
-    maps: Float[Tensor, "B P h w"], threshold: float, stride: float
+    maps: Float[Tensor, "B P h w"], threshold: float, stride: float, parts: int | None = None
 ) -> tuple[Float[Tensor, "N 4"], Float[Tensor, "N"], Int[Tensor, "N"], Int[Tensor, "N"]]:
     """`part_peaks` with a box of one cell around each place, in pixels; a cell is `stride` wide and
-    high.
+    high. Only the first `parts` maps are of parts, where that is told.
     """
-    places, values, image, part = part_peaks.reference(maps, threshold)
+    places, values, image, part = part_peaks.reference(maps[:, :parts], threshold)
     middle, half = places * stride, stride / 2
     return torch.cat([middle - half, middle + half], 1), values, image, part
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sightline import boxes as geometry
 from sightline.errors import UsageError
-from sightline.ops.checks import require_rows
+from sightline.ops.checks import Numbers, require_rows
 from sightline.ops.dispatch import kernel
 from sightline.types import Frame, Scored
 
@@ -30,15 +30,17 @@ points (N, P, 3), x, y and value, all 0 where there is no part; in the original 
 """
 
 
-def require_pose_shapes(people: Tensor, scores: Tensor, scored: Scored, points: Tensor) -> None:
+def require_pose_shapes(
+    people: Numbers, scores: Numbers, points: Numbers, parts: tuple[Numbers, Numbers, Numbers]
+) -> None:
     """Raise UsageError (usage.shape) unless (G, P) people have (G,) scores and at least one point,
     and candidate parts a box, one score and an image each.
     """
-    regions = scored.regions
-    require_rows(regions.boxes, regions.image)
+    boxes, values, image = parts
+    require_rows(boxes, image)
     right = people.ndim == 2 and scores.shape == people.shape[:1] and len(points) > 0
-    if not right or scored.scores.shape != (len(regions), 1):
-        shapes = ", ".join(str(tuple(one.shape)) for one in (people, scores, points, scored.scores))
+    if not right or values.shape != (len(boxes), 1):
+        shapes = ", ".join(str(tuple(one.shape)) for one in (people, scores, points, values))
         raise UsageError(
             f"(G, P) people, (G,) scores, points and (R, 1) values are wanted, not {shapes}",
             code="usage.shape",
@@ -77,9 +79,10 @@ def poses(
     person's box is the smallest around them. Of equal scores the earlier is first. All on the CPU.
     Raises UsageError (usage.shape).
     """
-    require_pose_shapes(people, scores, scored, points)
+    regions = scored.regions
+    require_pose_shapes(people, scores, points, (regions.boxes, scored.scores, regions.image))
     require_pose_rows(people, scored, points, len(frames))
-    boxes, image = scored.regions.boxes.cpu(), scored.regions.image.cpu()
+    boxes, image = regions.boxes.cpu(), regions.image.cpu()
     values, people = scored.scores[:, 0].cpu(), people[:, points]
     found = people >= 0
     least = max(rule.least_parts, 1)  # who has none is in no image

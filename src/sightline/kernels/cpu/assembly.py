@@ -143,10 +143,11 @@ def group_greedily(
     candidates: Tensor, integrals: Tensor, values: Tensor, part: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """The kernel of `ops.assembly.group_greedily`."""
-    require_candidates(candidates, integrals)
-    require_values(values, part)
-    columns = (array(integrals, np.float32), array(values, np.float32), array(part, np.int64))
-    right, (table, total) = _group(array(candidates, np.int64), *columns, size)
+    ends, scores = array(candidates, np.int64), array(integrals, np.float32)
+    shown, kinds = array(values, np.float32), array(part, np.int64)
+    require_candidates(ends, scores)
+    require_values(shown, kinds)
+    right, (table, total) = _group(ends, scores, shown, kinds, size)
     if not right:
         require_ends(candidates, len(values))
         require_kinds(part, size[0])

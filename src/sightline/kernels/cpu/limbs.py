@@ -215,11 +215,11 @@ def _midpoints(maps: Array, ends: Any, stride: Any, threshold: Any) -> tuple[boo
     return True, _cut(store, count)
 
 
-def _ends(*columns: Tensor) -> tuple[Array, ...]:
+def _ends(*columns: Tensor) -> tuple[Array, Array, Array, Array]:
     """Boxes, images and kinds of the parts, and the limbs' kinds."""
     boxes, owner, part, limbs = columns
-    numbers = (array(column, np.int64) for column in (owner, part, limbs))
-    return array(boxes, np.float32), *numbers
+    kinds = array(part, np.int64), array(limbs, np.int64)
+    return array(boxes, np.float32), array(owner, np.int64), *kinds
 
 
 def _told(found: tuple[bool, Any], maps: Tensor, *columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -257,11 +257,10 @@ def limb_integrals(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The kernel of `ops.limbs.limb_integrals`."""
     columns = (boxes, image, part, limbs)
-    require_limb_shapes(fields, *columns, 2)
-    numbers, u = _numbers(rule, *fields.shape[2:]), _samples(rule.samples)
-    ends = _ends(*columns)
-    found = _integrals(array(fields, np.float32), ends, np.float32(stride), numbers, u)
-    return _told(found, fields, *columns)
+    cells, ends = array(fields, np.float32), _ends(*columns)
+    require_limb_shapes(cells, *ends, 2)
+    numbers, u = _numbers(rule, *cells.shape[2:]), _samples(rule.samples)
+    return _told(_integrals(cells, ends, np.float32(stride), numbers, u), fields, *columns)
 
 
 def limb_midpoints(
@@ -275,6 +274,7 @@ def limb_midpoints(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The kernel of `ops.limbs.limb_midpoints`."""
     columns = (boxes, image, part, limbs)
-    require_limb_shapes(maps, *columns, 1)
+    cells, ends = array(maps, np.float32), _ends(*columns)
+    require_limb_shapes(cells, *ends, 1)
     numbers = np.float32(stride), np.float32(threshold)
-    return _told(_midpoints(array(maps, np.float32), _ends(*columns), *numbers), maps, *columns)
+    return _told(_midpoints(cells, ends, *numbers), maps, *columns)

@@ -189,16 +189,19 @@ def part_peaks(
     maps: Tensor, threshold: float, reach: int = 1
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The kernel of `ops.peaks.part_peaks`."""
-    require_maps(maps, threshold, reach)
-    places, values, image, part = _all(array(maps, np.float32), np.float32(threshold), reach)
+    cells = array(maps, np.float32)
+    require_maps(cells, threshold, reach)
+    places, values, image, part = _all(cells, np.float32(threshold), reach)
     return from_numpy(places), from_numpy(values), from_numpy(image), from_numpy(part)
 
 
 def part_boxes(
-    maps: Tensor, threshold: float, stride: float
+    maps: Tensor, threshold: float, stride: float, parts: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The kernel of `ops.peaks.part_boxes`."""
-    require_maps(maps, threshold, 1)
-    numbers = np.float32(threshold), np.float32(stride)
-    boxes, values, image, part = _boxes(array(maps, np.float32), *numbers)
+    cells = array(maps, np.float32)
+    require_maps(cells, threshold, 1)
+    if parts is not None:
+        cells = np.ascontiguousarray(cells[:, :parts])
+    boxes, values, image, part = _boxes(cells, np.float32(threshold), np.float32(stride))
     return from_numpy(boxes), from_numpy(values), from_numpy(image), from_numpy(part)

@@ -116,13 +116,12 @@ def poses(
     rule: PoseRule,
 ) -> Poses:
     """The kernel of `ops.poses.poses`."""
-    require_pose_shapes(people, scores, scored, points)
-    regions = scored.regions
-    boxes, values = (array(one.cpu(), np.float32) for one in (regions.boxes, scored.scores))
-    who, image, which = (array(one.cpu(), np.int64) for one in (people, regions.image, points))
+    regions, who, sure = scored.regions, array(people, np.int64), array(scores, np.float32)
+    boxes, image = array(regions.boxes, np.float32), array(regions.image, np.int64)
+    values, which = array(scored.scores, np.float32), array(points, np.int64)
+    require_pose_shapes(who, sure, which, (boxes, values, image))
     numbers = rule.least_parts, np.float32(rule.score), rule.limit
-    parts = (boxes, values, image, which)
-    right, found = _poses(who, array(scores, np.float32), parts, _ways(frames), numbers)
+    right, found = _poses(who, sure, (boxes, values, image, which), _ways(frames), numbers)
     if not right:
         require_pose_rows(people, scored, points, len(frames))
     answers = Poses()
