@@ -78,7 +78,7 @@ def outline(
     text: str = "",
     line: str = "-",
 ) -> None:
-    """A box in matplotlib's style of `line`, and a label inside its top."""
+    """A box in matplotlib's style of `line`, and a label at it."""
     from matplotlib.patches import Rectangle
 
     x1, y1, x2, y2 = box
@@ -145,22 +145,10 @@ def scored_boxes(axes: "Axes", boxes: Tensor, scores: Tensor) -> None:
 
 
 def note(axes: "Axes", box: Sequence[float], text: str, shade: Any) -> None:
-    """A word inside the top of a box, as far as that lies in the picture; of a box at the right
-    border it ends there.
-    """
-    left, right = axes.get_xlim()
-    x, y = max(box[0], 0) + 1, max(box[1], 0) + 1
-    side = "right" if x > right - (right - left) / 8 else "left"
-    x = right - 1 if side == "right" else x
-    back = {"facecolor": shade, "edgecolor": "none", "pad": 1}
-    look: dict[str, Any] = {
-        "color": "white",
-        "fontsize": 7,
-        "va": "top",
-        "ha": side,
-        "clip_on": True,
-    }
-    axes.text(x, y, plain(text), bbox=back, **look)
+    """A word at a box: it keeps in the picture and off those noted later."""
+    from sightline.explain.labels import Labels
+
+    Labels.of(axes).add(box, plain(text), shade)
 
 
 def bars(

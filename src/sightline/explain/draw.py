@@ -158,9 +158,9 @@ def _labels(
     for text, rect, shade in entries:
         clean = "".join(letter if letter.isprintable() else "?" for letter in text)
         width = round(pen.textlength(clean, font=font)) + 2 * pad
-        place = _place(rect, (width, ascent + descent + pad), size, taken)
-        taken.append(place)
-        plan.append((clean, place, shade))
+        spot = place(rect, (width, ascent + descent + pad), size, taken)
+        taken.append(spot)
+        plan.append((clean, spot, shade))
     for text, (x1, y1, x2, y2), shade in reversed(plan):
         pen.rectangle((x1, y1, x2 - 1, y2 - 1), fill=shade)
         middle = (y1 + y2 + ascent - descent) / 2
@@ -173,7 +173,7 @@ def _heights(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, i
     return round(font.getbbox("Ag")[3]), 0
 
 
-def _place(rect: Rect, label: tuple[int, int], size: tuple[int, int], taken: list[Rect]) -> Rect:
+def place(rect: Rect, label: tuple[int, int], size: tuple[int, int], taken: list[Rect]) -> Rect:
     """Above the box, else inside its top, inside its bottom, below: the least covered place."""
     x1, y1, x2, y2 = rect
     width, height = label
