@@ -1,6 +1,6 @@
 """R-CNN step by step: what fine-tuning, the machines and the box regression each add.
 
-    python examples/rcnn_ablation.py DATA --start BACKBONE [--model rcnn_squeezenet] [--steps 150]
+    python examples/rcnn_ablation.py DATA --start BACKBONE [--model rcnn_squeezenet] [--steps 500]
 
 DATA is any labelled folder with a training and a validation part, BACKBONE a file of ImageNet
 weights in torchvision's layout. One network is used as ImageNet left it, another is fine-tuned to
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True)
     parser.add_argument("--model", default="rcnn_squeezenet")
     parser.add_argument("--out", type=Path, default=Path("rcnn-ablation"))
-    for name, usual in (("steps", 150), ("proposals", 300), ("crop", 112), ("size", 384)):
+    for name, usual in (("steps", 500), ("proposals", 300), ("crop", 112), ("size", 384)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--images", type=int)
     given = parser.parse_args()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rcnn_ablation.py"
 BACKBONE = Path("weights") / "squeezenet1_1_features.safetensors"
-SMALL = ("--proposals", 150, "--crop", 80, "--size", 320, "--steps", 100)
+SMALL = ("--proposals", 150, "--crop", 80, "--size", 320, "--steps", 500)
 
 Table = dict[tuple[str, str, str], dict[str, float]]
 
@@ -37,14 +37,15 @@ def ablation(shared: Path, data: str, out: Path, *more: object) -> Table:
 
 @pytest.mark.parametrize(
     ("data", "more", "plain", "tuned"),
-    [("raccoon", (), 0.65, 0.50), ("pet_heads_yolo", ("--images", 112), 0.60, 0.45)],
+    [("raccoon", (), 0.65, 0.55), ("pet_heads_yolo", ("--images", 112), 0.60, 0.55)],
 )
 def test_what_the_steps_are_worth(
     shared: Path, tmp_path: Path, data: str, more: tuple[object, ...], plain: float, tuned: float
 ) -> None:
     """Bounds on AP50 with all steps, from ImageNet's features and from fine-tuned ones.
 
-    The regression adds to both. So few photos do not make fine-tuning worth its while.
+    The regression adds to both, and fine-tuning to a softmax's regions as they were proposed beyond
+    what machines make of ImageNet's.
     """
     table = ablation(shared, data, tmp_path, *more)
     assert len(table) == 6
@@ -53,3 +54,5 @@ def test_what_the_steps_are_worth(
     for features, classifier in (("ImageNet", "svm"), ("fine-tuned", "svm")):
         moved, proposed = table[features, classifier, "ridge"], table[features, classifier, "none"]
         assert moved["AP"] > proposed["AP"]
+    softmax, machines = table["fine-tuned", "softmax", "none"], table["ImageNet", "svm", "none"]
+    assert softmax["AP"] > machines["AP"]
