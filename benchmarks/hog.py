@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from skimage import data
 from skimage.feature import hog as peer
+from turns import turns
 
 from sightline import pipeline
 from sightline.detectors.hog_pyramid import HogPyramid
@@ -31,16 +32,16 @@ from sightline.suppress import Selection
 SIZE = (1024, 768)
 
 
+def clocks() -> np.ndarray:
+    """Seconds of the wall and of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
     """(wall, CPU) milliseconds of each, their rounds interleaved."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            call()
-            times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    times: dict[str, list[np.ndarray]] = {name: [] for name in calls}
+    for name, took, _ in turns(calls, rounds, clocks):
+        times[name].append(took)
     return {name: tuple(1e3 * np.median(rows, axis=0)) for name, rows in times.items()}
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 Calls = dict[str, Callable[[], Any]]
-Clock = Callable[[], float]
+Clock = Callable[[], Any]
+"""Seconds, by one clock or an array of them by several."""
 
 
 def clock(cpu_time: bool) -> Clock:
@@ -14,9 +15,7 @@ def clock(cpu_time: bool) -> Clock:
     return time.process_time if cpu_time else time.perf_counter
 
 
-def turns(
-    calls: Calls, rounds: int, clock: Clock, warm: int = 1
-) -> Iterator[tuple[str, float, Any]]:
+def turns(calls: Calls, rounds: int, clock: Clock, warm: int = 1) -> Iterator[tuple[str, Any, Any]]:
     """Name, seconds and answer of every measured call, `rounds` of each after `warm` ones."""
     for turn in range(warm + rounds):
         for name, call in calls.items():

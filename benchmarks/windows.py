@@ -12,7 +12,6 @@ for a machine that others use.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from turns import clock
 
 from sightline import catalogue
 from sightline.memory import keep_freed_memory
@@ -84,11 +84,11 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     keep_freed_memory()
-    clock = time.process_time if given.cpu_time else time.perf_counter
     model = detector(given.model)
     batch = model.prepare([scene()])
     dense(model, batch)
-    taken, all_of_them = seconds(lambda: dense(model, batch), clock, 5)
+    counted = clock(given.cpu_time)
+    taken, all_of_them = seconds(lambda: dense(model, batch), counted, 5)
     regions = all_of_them.regions
     total = len(regions)
     shapes = model.windows.shapes
@@ -105,7 +105,7 @@ def main() -> None:
     for name, at_once in ways.items():
         model.classify_windows(batch, regions[rows[:1]], at_once)
         call = partial(model.classify_windows, batch, regions[rows], at_once)
-        spent, scored = seconds(call, clock, 1)
+        spent, scored = seconds(call, counted, 1)
         speeds[name] = len(rows) / spent
         differences.append((scored.scores - all_of_them.scores[rows]).abs().max().item())
     speeds["all at once"] = total / taken
