@@ -112,6 +112,8 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    if not hasattr(cv2, "HOGDescriptor"):
+        parser.exit(2, "this OpenCV has no HOGDescriptor: install opencv-contrib-python\n")
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     print(f"threads: {options.threads} for OpenCV and for ours; scikit-image has one")
