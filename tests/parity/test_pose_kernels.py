@@ -1,6 +1,8 @@
 """Peaks, limbs, matching and assembly: the kernels find the rows of their definitions."""
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from sightline.kernels.cpu import poses as fast_poses
 from sightline.ops.assembly import assemble, group_greedily, match_greedy
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
 from sightline.ops.peaks import part_boxes, part_peaks
-from sightline.ops.poses import PoseRule, poses
+from sightline.ops.poses import PoseRule, greedy_poses, poses
 from sightline.types import Frame, Regions, Scored
 
 STRIDE = 6.0
@@ -202,6 +204,74 @@ def test_answers_of_what_is_not_there(call: Callable[..., object]) -> None:
         assert caught.value.code == "usage.shape"
     with pytest.raises(UsageError):  # the definition's types are checked by the tests before
         fast_poses.poses(people, scores[1:], scored, points, FRAMES, rule)
+
+
+def limbs_of_two_images(seed: int, count: int = 150) -> Scored:
+    """Parts of four kinds in two images, and candidate limbs between those of one image."""
+    rng, (_, _, scored) = torch.manual_seed(seed), parts(seed)
+    image, part = scored.regions.image, torch.randint(0, 4, (200,), generator=rng)
+    limb = torch.randint(0, len(LIMBS), (2 * count,), generator=rng)
+    ends = [_rows(part, LIMBS[limb, end], rng) for end in (0, 1)]
+    candidates = torch.stack([limb, *ends], 1)[image[ends[0]] == image[ends[1]]]
+    integrals = (torch.rand(len(candidates), generator=rng) * 16).round() / 16
+    extras = {"limbs": candidates, "integrals": integrals}
+    regions = replace(scored.regions, level=part)
+    return replace(scored, regions=regions, extras=extras)
+
+
+@pytest.mark.parametrize("rule", [PoseRule(1, 0.0, 100), PoseRule(3, 0.1, 4), PoseRule(9, 0.0, 5)])
+def test_answers_from_limbs(rule: PoseRule) -> None:
+    scored, points, size = limbs_of_two_images(5), torch.tensor([3, 0, 1]), (4, len(LIMBS))
+    want = greedy_poses.reference(points, scored, size, FRAMES, rule)
+    got = fast_poses.greedy_poses(points, scored, size, FRAMES, rule)
+    for mine, theirs in zip(got, want, strict=True):
+        same(mine, theirs)
+    counts = [len(one[0]) for one in want]
+    assert counts == [0, 0] if rule.least_parts == 9 else min(counts) > 3
+    none = {name: rows[:0] for name, rows in scored.extras.items()}
+    empty = fast_poses.greedy_poses(points, replace(scored, extras=none), size, FRAMES, rule)
+    assert [one[3].shape for one in empty] == [(0, 3, 3)] * 2
+
+
+@pytest.mark.parametrize("call", [greedy_poses.reference, fast_poses.greedy_poses])
+def test_limbs_of_what_is_not_there(call: Callable[..., object]) -> None:
+    scored, points, size = limbs_of_two_images(6), torch.arange(4), (4, len(LIMBS))
+    limbs, integrals = scored.extras["limbs"], scored.extras["integrals"]
+    beyond, kinds = limbs + torch.tensor([0, 0, 200]), scored.regions.level
+    wrong = [
+        (points, replace(scored, extras={"limbs": beyond, "integrals": integrals}), size, FRAMES),
+        (
+            points,
+            replace(scored, extras={"limbs": limbs - 9, "integrals": integrals}),
+            size,
+            FRAMES,
+        ),
+        (points, scored, (3, len(LIMBS)), FRAMES),
+        (points, replace(scored, regions=replace(scored.regions, level=kinds - 1)), size, FRAMES),
+        (points + 1, scored, size, FRAMES),
+        (points, scored, size, FRAMES[:1]),
+    ]
+    for words in wrong:
+        with pytest.raises(UsageError) as caught:
+            call(*words, PoseRule(1, 0.0, 9))
+        assert caught.value.code == "usage.shape"
+
+
+@pytest.mark.parametrize("column", ["limbs", "integrals", "scores", "boxes", "image", "level"])
+def test_columns_that_do_not_fit(column: str) -> None:
+    """The kernel reads nothing beyond its arrays: the definition says what is wrong."""
+    scored, points, size = limbs_of_two_images(7), torch.arange(4), (4, len(LIMBS))
+    regions, extras = copy(scored.regions), dict(scored.extras)
+    if column in extras:
+        extras[column] = extras[column][:9]
+    elif column != "scores":  # records check their columns themselves where types are checked
+        object.__setattr__(regions, column, getattr(regions, column)[:9])
+    object.__setattr__(scored, "regions", regions)
+    object.__setattr__(scored, "extras", extras)
+    if column == "scores":
+        object.__setattr__(scored, "scores", scored.scores[:9])
+    with pytest.raises(UsageError):
+        fast_poses.greedy_poses(points, scored, size, FRAMES, PoseRule(1, 0.0, 9))
 
 
 def _rows(part: Tensor, kinds: Tensor, rng: torch.Generator) -> Tensor:

@@ -34,7 +34,7 @@ from sightline.ops.assembly import (
 )
 from sightline.ops.limbs import LineRule, limb_integrals, limb_midpoints
 from sightline.ops.peaks import part_boxes
-from sightline.ops.poses import PoseRule, poses
+from sightline.ops.poses import PoseRule, greedy_poses, poses
 from sightline.preparation import Preparation
 from sightline.skeletons import Skeleton
 from sightline.types import Batch, Detections, Features, Regions, Scored
@@ -213,9 +213,13 @@ class BottomUp(nn.Module):
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
-        people, score = self.people(scored)
         enough = PoseRule(self.decoding.least_parts, self.decoding.score, self.decoding.limit)
-        found = poses(people, score, scored, self.points, batch.frames, enough)
+        if self.decoding.matching == "greedy":
+            size = len(self.parts.points), len(self.parts.limbs)
+            found = greedy_poses(self.points, scored, size, batch.frames, enough)
+        else:
+            people, score = self.people(scored)
+            found = poses(people, score, scored, self.points, batch.frames, enough)
         return [
             Detections(
                 boxes=boxes,

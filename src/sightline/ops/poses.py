@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sightline import boxes as geometry
 from sightline.errors import UsageError
+from sightline.ops.assembly import group_greedily
 from sightline.ops.checks import Numbers, require_rows
 from sightline.ops.dispatch import kernel
 from sightline.types import Frame, Scored
@@ -103,3 +104,23 @@ def poses(
         strongest = rows.gather(1, value.argmax(1, keepdim=True))[:, 0]
         answers.append((torch.cat([low, high], 1), scores[best], strongest, marks))
     return answers
+
+
+@kernel
+def greedy_poses(
+    points: Int[Tensor, "p"],
+    scored: Scored,
+    size: tuple[int, int],
+    frames: tuple[Frame, ...],
+    rule: PoseRule,
+) -> Poses:
+    """The `poses` of what `group_greedily` makes of the candidate limbs: little is done, which is
+    best done in one go.
+
+    `scored` has the candidates in `extras`, `limbs` and their `integrals`; `size` are the numbers
+    of kinds of parts and of limbs. Raises UsageError (usage.shape).
+    """
+    limbs, integrals = (scored.extras[name].cpu() for name in ("limbs", "integrals"))
+    values, part = scored.scores.cpu().flatten(), scored.regions.level.cpu()
+    people, scores = group_greedily.reference(limbs, integrals, values, part, size)
+    return poses.reference(people, scores, scored, points, frames, rule)

@@ -16,7 +16,7 @@ from sightline.ops.assembly import (
     require_values,
 )
 
-__all__ = ["assemble", "group_greedily", "match_greedy"]
+__all__ = ["assemble", "group", "group_greedily", "match_greedy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -120,7 +120,7 @@ def assemble(limbs: Tensor, scores: Tensor, part: Tensor, parts: int) -> tuple[T
 
 
 @compiled
-def _group(candidates: Array, integrals: Array, values: Array, part: Array, size: Any) -> Any:
+def group(candidates: Array, integrals: Array, values: Array, part: Array, size: Any) -> Any:
     """Whether all ends and kinds are there, and the groups."""
     rows, strength, (parts, kinds) = values.size, np.empty_like(integrals), size
     if not _sound(candidates, rows) or not _known(part, parts):
@@ -147,7 +147,7 @@ def group_greedily(
     shown, kinds = array(values, np.float32), array(part, np.int64)
     require_candidates(ends, scores)
     require_values(shown, kinds)
-    right, (table, total) = _group(ends, scores, shown, kinds, size)
+    right, (table, total) = group(ends, scores, shown, kinds, size)
     if not right:
         require_ends(candidates, len(values))
         require_kinds(part, size[0])

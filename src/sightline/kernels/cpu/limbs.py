@@ -1,13 +1,13 @@
 """Line integrals of all pairs of parts, most of which a few samples refuse.
 
-All lines of a limb, from every first end to every second one, are aimed at once. So few samples
-that all of them may not disagree are read first, those in the middle: a line between parts of two
-people leaves the field there first. Where pairs are many, samples that lie where the field is weak
-are not even read. What is left is read from the middle outwards, given up as soon as too many
-samples disagree, and added up in the definition's order.
+Many lines are looked at together, those of several limbs and images where there are few: from
+every first end to every second one. So few samples that all of them may not disagree are read
+first, those in the middle: a line between parts of two people leaves the field there first. Where a
+limb's pairs are many, samples that lie where its field is weak are not even read. Of what is left
+all samples are read, and added up in the definition's order.
 """
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,17 @@ from sightline.kernels.cpu.arrays import array
 from sightline.kernels.cpu.blocks import copy
 from sightline.kernels.cpu.compile import NONE, compiled
 from sightline.kernels.cpu.lines import between, cell, groups, middles, sound
-from sightline.kernels.cpu.many_lines import aim, hopeful, refuse, refuse_some, tables, where_strong
+from sightline.kernels.cpu.many_lines import (
+    add_up,
+    aim,
+    fill,
+    gather,
+    hopeful,
+    refuse,
+    refuse_some,
+    tables,
+    where_strong,
+)
 from sightline.ops.checks import require_limb_shapes, require_limb_values
 from sightline.ops.limbs import LineRule
 
@@ -37,113 +47,83 @@ Store = tuple[Array, Array]
 
 
 @compiled
-def _line(field: Any, start: Any, line: Any, length: Any, limit: Any, u: Any, agree: Array) -> int:
-    """Fill `agree`; how many are above the least, or −1 as soon as too many are not."""
-    (across, down, steps, (width, height)), (least, bad), (order, share) = field, limit, u
-    right, low = np.float32(width - 1), np.float32(height - 1)
-    last, lowest = np.int32(max(width - 2, 0)), np.int32(max(height - 2, 0))
-    ex, ey, good, missed = line[0] / length, line[1] / length, 0, 0
-    for step in order:
-        x, a = cell(start[0] + share[step] * line[0], right, last)
-        y, b = cell(start[1] + share[step] * line[1], low, lowest)
-        first = np.uint64(y * np.int32(width) + x)
-        value = between(across, first, steps, a, b) * ex
-        value += between(down, first, steps, a, b) * ey
-        agree[step] = value
-        if value > least:
-            good += 1
-        else:
-            missed += 1
-            if missed > bad:
-                return -1
-    return good
-
-
-@compiled
 def _store() -> Store:
     return np.empty((1024, 3), np.int64), np.empty((1024, 2), np.float32)
 
 
 @compiled
-def _keep(store: Store, count: int, row: Any, score: Any, share: Any) -> Store:
-    rows, numbers = store
-    if count == rows.shape[0]:
-        more, others = np.empty((2 * count, 3), np.int64), np.empty((2 * count, 2), np.float32)
-        for i in range(count):
-            copy(rows[i], more[i])
-            copy(numbers[i], others[i])
-        rows, numbers = more, others
-    rows[count, 0], rows[count, 1], rows[count, 2] = row
-    numbers[count, 0], numbers[count, 1] = score, share
+def _room(store: Store, count: int, more: int) -> Store:
+    """The store, longer if it has to be, with room for so many more than it holds."""
+    if count + more <= store[0].shape[0]:
+        return store
+    size = 2 * (count + more)
+    rows, numbers = np.empty((size, 3), np.int64), np.empty((size, 2), np.float32)
+    for i in range(count):
+        copy(store[0][i], rows[i])
+        copy(store[1][i], numbers[i])
     return rows, numbers
 
 
 @compiled
-def _pairs(places: Array, firsts: Array, seconds: Array, lines: Any) -> int:
-    """Fill in where the lines from all of the first to all of the second begin and end."""
-    ends, count = lines[0], 0
-    for first in firsts:
-        for second in seconds:
-            ends[0, count], ends[1, count] = places[first, 0], places[first, 1]
-            ends[2, count], ends[3, count] = places[second, 0], places[second, 1]
-            count += 1
-    return count
-
-
-@compiled
-def _free(rows: Array, taken: Array) -> Array:
-    """Those rows that are not taken."""
-    free, count = np.empty(rows.size, np.int64), 0
-    for row in rows:
-        free[count] = row
-        count += not taken[row]
-    return free[:count]
-
-
-@compiled
-def _among(field: Any, places: Array, ends: Any, rule: Any, u: Any, taken: Array, out: Any) -> Any:
-    """Add to `out` the pairs of ends that are a limb; those that are taken are left out.
-
-    `ends` are the limb and the rows of its first and second ends, `out` the store, how many it
-    holds, and where ends that find each other are marked.
+def _look(field: Any, strong: Array, rule: Any, u: Any, count: int, out: Any) -> Any:
+    """Add to `out` those of the first `count` lines that are limbs. `strong` is where their limb's
+    field is, or empty; `out` the store, how many it holds, and where ends that find each other are
+    marked.
     """
-    (limb, firsts, seconds), (limit, usual, most), (store, count, found) = ends, rule, out
-    (across, down, steps, size), (order, share, ahead, lines, agree) = field, u
-    firsts, seconds = _free(firsts, taken[0]), _free(seconds, taken[1])
-    if firsts.size == 0 or seconds.size == 0:
-        return store, count
-    samples, planes, corners = np.float32(order.size), (across, down), lines[2]
-    known = firsts.size * seconds.size >= MANY and limit[0] > ZERO
-    strong = where_strong(planes, steps, limit[0]) if known else np.empty(0, np.bool_)
-    step = max(corners.shape[1] // seconds.size, 1)
-    for begin in range(0, firsts.size, step):
-        some = _pairs(places, firsts[begin : begin + step], seconds, lines)
-        aim(lines, some, ahead, size)
+    (share, middle, lines, total), (limit, usual, most), (store, held, found) = u, rule, out
+    (ends, _, _, _, rows, missed, _), bad = lines, limit[1]
+    aim(lines, count, middle, field[3])
+    if strong.size > 0:
+        left = refuse_some(field, limit, lines, hopeful(lines, count, strong, limit))
+    else:
+        left = refuse(field, limit, lines, count)
+    gather(lines, left)
+    aim(lines, left, share, field[3])
+    add_up(field, limit, lines, left, total)
+    store = _room(store, held, left)
+    which, numbers = store
+    for j in range(left):
+        x, y = ends[2, j] - ends[0, j], ends[3, j] - ends[1, j]
+        length = np.sqrt(x * x + y * y)
+        if not ZERO < length <= most or missed[j] > bad:
+            continue
+        score = total[j] / np.float32(share.size) + min(usual / length - ONE, ZERO)
+        if score > ZERO:
+            limb, one, other = rows[1, j], rows[2, j], rows[3, j]
+            which[held, 0], which[held, 1], which[held, 2] = limb, one, other
+            numbers[held, 0] = score
+            numbers[held, 1] = np.float32(share.size - missed[j]) / np.float32(share.size)
+            found[0, limb, one] = found[1, limb, other] = True
+            held += 1
+    return store, held
+
+
+@compiled
+def _round(field: Any, places: Array, parts: Any, rule: Any, u: Any, taken: Array, out: Any) -> Any:
+    """Add to `out` the pairs of ends that are limbs; those that are taken are left out."""
+    (rows, starts, limbs, images), (store, held, found), lines = parts, out, u[2]
+    kinds, count, weak = (starts.size - 1) // images, 0, np.empty(0, np.bool_)
+    for number in range(images * limbs.shape[0]):
+        image, limb = number // limbs.shape[0], number % limbs.shape[0]
+        one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
+        firsts, seconds = (
+            rows[starts[one] : starts[one + 1]],
+            rows[starts[other] : starts[other + 1]],
+        )
+        if firsts.size == 0 or seconds.size == 0:
+            continue
+        plane, strong, begin = 2 * field[1] * number, weak, 0
+        known = firsts.size * seconds.size >= MANY and rule[0][0] > ZERO
         if known:
-            some = hopeful(lines, some, strong, limit[1])
-            some = refuse_some(planes, steps, limit, lines, some)
-        else:
-            some = refuse(planes, steps, limit, lines, some)
-        for j in lines[5][:some]:
-            first, second = firsts[begin + j // seconds.size], seconds[j % seconds.size]
-            start = (places[first, 0], places[first, 1])
-            line = (places[second, 0] - start[0], places[second, 1] - start[1])
-            length = np.sqrt(line[0] * line[0] + line[1] * line[1])
-            if not ZERO < length <= most:
-                continue
-            good = _line(field, start, line, length, limit, (order, share), agree)
-            if good < 0:
-                continue
-            total = ZERO
-            for value in agree:
-                total += value
-            score = total / samples + min(usual / length - ONE, ZERO)
-            if score > ZERO:
-                share_ = np.float32(good) / samples
-                store = _keep(store, count, (limb, first, second), score, share_)
-                found[0, first] = found[1, second] = True
-                count += 1
-    return store, count
+            store, held = _look(field, weak, rule, u, count, (store, held, found))
+            strong, count = where_strong(field, plane, rule[0][0]), 0
+        ends = (plane, limb, firsts, seconds)
+        while begin < firsts.size:
+            count, begin = fill(places, ends, taken, lines, count, begin)
+            if known or begin < firsts.size:
+                store, held = _look(field, strong, rule, u, count, (store, held, found))
+                count = 0
+    return _look(field, weak, rule, u, count, (store, held, found))
 
 
 @compiled
@@ -154,32 +134,40 @@ def _integrals(fields: Array, ends: Any, stride: Any, rule: Any, u: Any) -> tupl
     if not sound(owner, part, boxes, images, limbs):
         return False, _cut(store, count)
     (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
-    kinds, size = (starts.size - 1) // images, (width, height)
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
-    nobody = np.zeros((2, len(places)), np.bool_)
-    found, again = nobody.copy(), nobody.copy()
-    lines = tables(max(AT_ONCE, len(places)), min(bad + 1, order.size))
-    way = (order, share, share[order[: bad + 1]], lines, np.empty(order.size, np.float32))
-    for image in range(images):
-        for limb in range(limbs.shape[0]):
-            across = fields[image, 2 * limb].reshape(-1)
-            field = (across, fields[image, 2 * limb + 1].reshape(-1), steps, size)
-            one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
-            firsts = rows[starts[one] : starts[one + 1]]
-            seconds = rows[starts[other] : starts[other + 1]]
-            for row in firsts:
-                found[0, row] = False
-            for row in seconds:
-                found[1, row] = False
-            pair, out = (limb, firsts, seconds), (store, count, found)
-            store, count = _among(
-                field, places, pair, ((least, bad), usual, most), way, nobody, out
-            )
-            if faint < least:
-                out = (store, count, again)
-                second = ((faint, bad), usual, most)
-                store, count = _among(field, places, pair, second, way, found, out)
-    return True, _cut(store, count)
+    field = (fields.reshape(-1), height * width, steps, (width, height))
+    nobody = np.zeros((2, len(limbs), len(places)), np.bool_)
+    found, parts = nobody.copy(), (rows, starts, limbs, images)
+    middle = share[order[: bad + 1]]
+    lines = tables(max(AT_ONCE, len(places)), share.size)
+    way = (share, middle, lines, np.empty(lines[6].size, np.float32))
+    first = ((least, bad, middle.size), usual, most)
+    second = ((faint, bad, middle.size), usual, most)
+    out = (store, count, found)
+    store, count = _round(field, places, parts, first, way, nobody, out)
+    if faint < least:
+        out = (store, count, found.copy())
+        store, count = _round(field, places, parts, second, way, found, out)
+    return True, _by_limb(store, count, owner, (images, len(limbs)))
+
+
+@compiled
+def _by_limb(store: Store, count: int, owner: Array, size: Any) -> tuple[Array, Array, Array]:
+    """The limbs and their ends, the scores, and the shares: image by image and limb by limb."""
+    (rows, numbers), (images, limbs) = store, size
+    free = np.zeros(images * limbs + 1, np.int64)
+    for i in range(count):
+        free[owner[rows[i, 1]] * limbs + rows[i, 0] + 1] += 1
+    for number in range(images * limbs):
+        free[number + 1] += free[number]
+    ends, scores = np.empty((count, 3), np.int64), np.empty(count, np.float32)
+    shares = np.empty(count, np.float32)
+    for i in range(count):
+        number = owner[rows[i, 1]] * limbs + rows[i, 0]
+        at = free[number]
+        copy(rows[i], ends[at])
+        scores[at], shares[at], free[number] = numbers[i, 0], numbers[i, 1], at + 1
+    return ends, scores, shares
 
 
 @compiled
@@ -204,14 +192,17 @@ def _midpoints(maps: Array, ends: Any, stride: Any, threshold: Any) -> tuple[boo
         for limb in range(limbs.shape[0]):
             plane = maps[image, limb].reshape(-1)
             one, other = image * kinds + limbs[limb, 0], image * kinds + limbs[limb, 1]
+            seconds = rows[starts[other] : starts[other + 1]]
             for first in rows[starts[one] : starts[one + 1]]:
-                for second in rows[starts[other] : starts[other + 1]]:
+                store = _room(store, count, seconds.size)
+                which, numbers = store
+                for second in seconds:
                     x, a = cell((places[first, 0] + places[second, 0]) / TWO, right, last)
                     y, b = cell((places[first, 1] + places[second, 1]) / TWO, low, lowest)
                     score = between(plane, np.uint64(y * width + x), steps, a, b)
-                    if score > threshold:
-                        store = _keep(store, count, (limb, first, second), score, ONE)
-                        count += 1
+                    which[count, 0], which[count, 1], which[count, 2] = limb, first, second
+                    numbers[count, 0], numbers[count, 1] = score, ONE
+                    count += score > threshold
     return True, _cut(store, count)
 
 
@@ -238,12 +229,10 @@ def _samples(count: int) -> tuple[Array, Array]:
     return outwards, (steps.astype(np.float32) + HALF) / np.float32(count)
 
 
-@lru_cache(64)
 def _numbers(rule: LineRule, height: int, width: int) -> tuple[Any, ...]:
     """The rule as numbers in cells."""
-    least, faint = np.float32(rule.least), np.float32(rule.faint)
-    most = np.float32(rule.longest * max(height, width))
-    return least, faint, rule.bad, np.float32(rule.usual * height), most
+    usual, most = np.float32(rule.usual * height), np.float32(rule.longest * max(height, width))
+    return np.float32(rule.least), np.float32(rule.faint), rule.bad, usual, most
 
 
 def limb_integrals(

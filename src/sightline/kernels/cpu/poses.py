@@ -8,12 +8,16 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from sightline.kernels.cpu.arrays import array
+from sightline.kernels.cpu.assembly import group
 from sightline.kernels.cpu.blocks import falling
 from sightline.kernels.cpu.compile import compiled
+from sightline.ops.assembly import require_candidates, require_values
+from sightline.ops.checks import require_rows
 from sightline.ops.poses import PoseRule, Poses, require_pose_rows, require_pose_shapes
+from sightline.ops.poses import greedy_poses as definition
 from sightline.types import Frame, Scored
 
-__all__ = ["poses"]
+__all__ = ["greedy_poses", "poses"]
 
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 
@@ -90,13 +94,22 @@ def _poses(people: Array, scores: Array, parts: Any, ways: Array, rule: Any) -> 
                 continue
             x, y = _point(boxes[row], ways[index])
             marks[at, point, 0], marks[at, point, 1] = x, y
-            marks[at, point, 2] = min(values[row, 0], ONE)
+            marks[at, point, 2] = min(values[row], ONE)
             box[0], box[1] = min(box[0], x), min(box[1], y)
             box[2], box[3] = max(box[2], x), max(box[3], y)
-            if best < 0 or values[row, 0] > values[best, 0]:
+            if best < 0 or values[row] > values[best]:
                 best = row
         strongest[at] = best
     return right, (starts, around, value, strongest, marks)
+
+
+@compiled
+def _greedy(candidates: Any, parts: Any, ways: Array, rule: Any, size: Any) -> tuple[bool, Any]:
+    """The groups of the candidates, and of these what `_poses` says."""
+    (limbs, integrals, part), values = candidates, parts[1]
+    right, (people, scores) = group(limbs, integrals, values, part, size)
+    there, found = _poses(people, scores, parts, ways, rule)
+    return right and there, found
 
 
 @lru_cache(64)
@@ -120,12 +133,50 @@ def poses(
     boxes, image = array(regions.boxes, np.float32), array(regions.image, np.int64)
     values, which = array(scored.scores, np.float32), array(points, np.int64)
     require_pose_shapes(who, sure, which, (boxes, values, image))
-    numbers = rule.least_parts, np.float32(rule.score), rule.limit
-    right, found = _poses(who, sure, (boxes, values, image, which), _ways(frames), numbers)
+    parts = boxes, values.reshape(-1), image, which
+    right, found = _poses(who, sure, parts, _ways(frames), _numbers(rule))
     if not right:
         require_pose_rows(people, scored, points, len(frames))
-    answers = Poses()
-    for begin, end in pairwise(found[0].tolist()):
+    return _told(found)
+
+
+def greedy_poses(
+    points: Tensor,
+    scored: Scored,
+    size: tuple[int, int],
+    frames: tuple[Frame, ...],
+    rule: PoseRule,
+) -> Poses:
+    """The kernel of `ops.poses.greedy_poses`."""
+    regions, extras, which = scored.regions, scored.extras, array(points, np.int64)
+    limbs, integrals = array(extras["limbs"], np.int64), array(extras["integrals"], np.float32)
+    boxes, values = array(regions.boxes, np.float32), array(scored.scores, np.float32)
+    image, part = array(regions.image, np.int64), array(regions.level, np.int64)
+    count, some = len(boxes), len(limbs)
+    if (
+        (limbs.shape, integrals.shape, values.shape) == ((some, 3), (some,), (count, 1))
+        and (boxes.shape, image.shape, part.shape) == ((count, 4), (count,), (count,))
+        and which.size
+    ):
+        parts, candidates = (boxes, values.reshape(-1), image, which), (limbs, integrals, part)
+        right, found = _greedy(candidates, parts, _ways(frames), _numbers(rule), size)
+        if right:
+            return _told(found)
+    require_candidates(limbs, integrals)
+    require_values(values.reshape(-1), part)
+    require_rows(boxes, image, part)
+    return definition.reference(points, scored, size, frames, rule)  # which says what is wrong
+
+
+def _numbers(rule: PoseRule) -> tuple[Any, ...]:
+    """The rule as a kernel's numbers."""
+    return rule.least_parts, np.float32(rule.score), rule.limit
+
+
+def _told(found: tuple[Array, ...]) -> Poses:
+    """The answers of each image."""
+    answers, starts = Poses(), found[0].tolist()
+    for begin, end in pairwise(starts):
         around, value, strongest, marks = (from_numpy(one[begin:end]) for one in found[1:])
         answers.append((around, value, strongest, marks))
     return answers
