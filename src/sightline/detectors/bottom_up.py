@@ -17,6 +17,7 @@ Key of shapes: B images, P parts, L limbs, h w cells, R regions = peaks, C candi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -83,6 +84,11 @@ class Decoding:
                 f"{name} is {getattr(self, name)}, out of range", code="usage.out_of_range"
             )
 
+    @cached_property
+    def answers(self) -> PoseRule:
+        """Which people are answers."""
+        return PoseRule(self.least_parts, self.score, self.limit)
+
 
 def unmirrored(features: Features, parts: Skeleton, association: str) -> Features:
     """The maps of a mirrored image, as the image itself would have them.
@@ -148,8 +154,7 @@ class BottomUp(nn.Module):
         self.classes, self.skeleton, self.parts = tuple(classes), skeleton, parts
         self.stride, self.preparation, self.decoding = stride, preparation, decoding
         self.points = torch.tensor([parts.points.index(name) for name in skeleton.points])
-        self.limbs: Tensor
-        self.register_buffer("limbs", torch.tensor(parts.limbs), persistent=False)
+        self.limbs = torch.tensor(parts.limbs)
 
     def maps(self, pixels: Float[Tensor, "B 3 H W"]) -> Features:
         """Part maps (B, P, h, w), a background's after them if there is one; then the limbs'
@@ -213,7 +218,7 @@ class BottomUp(nn.Module):
 
     def postprocess(self, batch: Batch, features: Features, scored: Scored) -> list[Detections]:
         """Limbs that share a part become people; `region` is a person's strongest part."""
-        enough = PoseRule(self.decoding.least_parts, self.decoding.score, self.decoding.limit)
+        enough = self.decoding.answers
         if self.decoding.matching == "greedy":
             size = len(self.parts.points), len(self.parts.limbs)
             found = greedy_poses(self.points, scored, size, batch.frames, enough)

@@ -30,8 +30,11 @@ def require_rows(boxes: Numbers, *columns: Numbers) -> None:
 
     A kernel would otherwise read memory that is not its own.
     """
-    rows = boxes.shape[0] if boxes.ndim == 2 and boxes.shape[1] == 4 else None
-    if rows is None or any(column.shape != (rows,) for column in columns):
+    rows = boxes.shape
+    wrong = len(rows) != 2 or rows[1] != 4
+    for column in columns:
+        wrong = wrong or column.shape != rows[:1]
+    if wrong:
         shapes = ", ".join(str(tuple(value.shape)) for value in (boxes, *columns))
         raise UsageError(
             f"(R, 4) boxes and (R,) columns are wanted, not {shapes}", code="usage.shape"

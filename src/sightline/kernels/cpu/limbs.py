@@ -129,11 +129,13 @@ def _round(field: Any, places: Array, parts: Any, rule: Any, u: Any, taken: Arra
 @compiled
 def _integrals(fields: Array, ends: Any, stride: Any, rule: Any, u: Any) -> tuple[bool, Any]:
     """Whether the ends are sound, and the limbs."""
-    (boxes, owner, part, limbs), (least, faint, bad, usual, most), (order, share) = ends, rule, u
+    (boxes, owner, part, limbs), (order, share), bad = ends, u, rule[2]
     (images, _, height, width), count, store = fields.shape, NONE, _store()
     if not sound(owner, part, boxes, images, limbs):
         return False, _cut(store, count)
-    (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
+    (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, np.float32(stride))
+    least, faint = np.float32(rule[0]), np.float32(rule[1])
+    usual, most = np.float32(rule[3] * height), np.float32(rule[4] * max(height, width))
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
     field = (fields.reshape(-1), height * width, steps, (width, height))
     nobody = np.zeros((2, len(limbs), len(places)), np.bool_)
@@ -180,10 +182,10 @@ def _cut(store: Store, count: int) -> tuple[Array, Array, Array]:
 @compiled
 def _midpoints(maps: Array, ends: Any, stride: Any, threshold: Any) -> tuple[bool, Any]:
     (boxes, owner, part, limbs), (images, _, height, width), count = ends, maps.shape, NONE
-    store = _store()
+    store, least = _store(), np.float32(threshold)
     if not sound(owner, part, boxes, images, limbs):
         return False, _cut(store, count)
-    (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, stride)
+    (rows, starts), places = groups(owner, part, images, limbs), middles(boxes, np.float32(stride))
     kinds = (starts.size - 1) // images
     steps = (np.uint64(min(width - 1, 1)), np.uint64(min(height - 1, 1) * width))
     right, low = np.float32(width - 1), np.float32(height - 1)
@@ -202,7 +204,7 @@ def _midpoints(maps: Array, ends: Any, stride: Any, threshold: Any) -> tuple[boo
                     score = between(plane, np.uint64(y * width + x), steps, a, b)
                     which[count, 0], which[count, 1], which[count, 2] = limb, first, second
                     numbers[count, 0], numbers[count, 1] = score, ONE
-                    count += score > threshold
+                    count += score > least
     return True, _cut(store, count)
 
 
@@ -229,10 +231,10 @@ def _samples(count: int) -> tuple[Array, Array]:
     return outwards, (steps.astype(np.float32) + HALF) / np.float32(count)
 
 
-def _numbers(rule: LineRule, height: int, width: int) -> tuple[Any, ...]:
-    """The rule as numbers in cells."""
-    usual, most = np.float32(rule.usual * height), np.float32(rule.longest * max(height, width))
-    return np.float32(rule.least), np.float32(rule.faint), rule.bad, usual, most
+def _numbers(rule: LineRule) -> tuple[float, float, int, float, float]:
+    """The rule as plain numbers, which reach a kernel soonest."""
+    long = float(rule.usual), float(rule.longest)
+    return float(rule.least), float(rule.faint), rule.bad, *long
 
 
 def limb_integrals(
@@ -248,8 +250,8 @@ def limb_integrals(
     columns = (boxes, image, part, limbs)
     cells, ends = array(fields, np.float32), _ends(*columns)
     require_limb_shapes(cells, *ends, 2)
-    numbers, u = _numbers(rule, *cells.shape[2:]), _samples(rule.samples)
-    return _told(_integrals(cells, ends, np.float32(stride), numbers, u), fields, *columns)
+    numbers, u = _numbers(rule), _samples(rule.samples)
+    return _told(_integrals(cells, ends, float(stride), numbers, u), fields, *columns)
 
 
 def limb_midpoints(
@@ -265,5 +267,5 @@ def limb_midpoints(
     columns = (boxes, image, part, limbs)
     cells, ends = array(maps, np.float32), _ends(*columns)
     require_limb_shapes(cells, *ends, 1)
-    numbers = np.float32(stride), np.float32(threshold)
+    numbers = float(stride), float(threshold)
     return _told(_midpoints(cells, ends, *numbers), maps, *columns)

@@ -55,8 +55,9 @@ def _mark(cells: Array, busy: Array, width: int, threshold: Any) -> Array:
         for i in range(np.uint64(BLOCK)):
             at = start + i
             value = cells[at]
-            along = (value > threshold) & (value > cells[at - one]) & (value >= cells[at + one])
-            marks[out + i] = along & (value > cells[at - row]) & (value >= cells[at + row])
+            before = max(threshold, cells[at - one], cells[at - row])
+            after = max(cells[at + one], cells[at + row])  # what is no number is found later
+            marks[out + i] = (value > before) & (value >= after)
     return marks
 
 
@@ -157,6 +158,7 @@ def _summit(cells: Array, at: int, step: Any) -> Any:
 def _all(maps: Array, threshold: Any, reach: int) -> tuple[Array, Array, Array, Array]:
     """The places, values, images and maps of the peaks."""
     cells, parts, (height, width) = maps.reshape(-1), maps.shape[1], maps.shape[2:]
+    threshold = np.float32(threshold)  # cheaper here than where arrays are made of tensors
     busy, size = _busy(cells, threshold), (height, width)
     marks = _mark(cells, busy, width, threshold)
     _mark_borders(cells, busy, size, threshold, marks)
@@ -177,9 +179,10 @@ def _all(maps: Array, threshold: Any, reach: int) -> tuple[Array, Array, Array, 
 def _boxes(maps: Array, threshold: Any, stride: Any) -> tuple[Array, Array, Array, Array]:
     """The same with the boxes of one cell around the places."""
     places, values, image, part = _all(maps, threshold, 1)
-    boxes, half = np.empty((values.size, 4), np.float32), stride / TWO
+    boxes, cell = np.empty((values.size, 4), np.float32), np.float32(stride)
+    half = cell / TWO
     for i in range(values.size):
-        x, y = places[i, 0] * stride, places[i, 1] * stride
+        x, y = places[i, 0] * cell, places[i, 1] * cell
         boxes[i, 0], boxes[i, 1] = x - half, y - half
         boxes[i, 2], boxes[i, 3] = x + half, y + half
     return boxes, values, image, part
@@ -191,7 +194,7 @@ def part_peaks(
     """The kernel of `ops.peaks.part_peaks`."""
     cells = array(maps, np.float32)
     require_maps(cells, threshold, reach)
-    places, values, image, part = _all(cells, np.float32(threshold), reach)
+    places, values, image, part = _all(cells, float(threshold), reach)
     return from_numpy(places), from_numpy(values), from_numpy(image), from_numpy(part)
 
 
@@ -203,5 +206,5 @@ def part_boxes(
     require_maps(cells, threshold, 1)
     if parts is not None:
         cells = np.ascontiguousarray(cells[:, :parts])
-    boxes, values, image, part = _boxes(cells, np.float32(threshold), np.float32(stride))
+    boxes, values, image, part = _boxes(cells, float(threshold), float(stride))
     return from_numpy(boxes), from_numpy(values), from_numpy(image), from_numpy(part)

@@ -27,7 +27,8 @@ Array = np.ndarray[Any, Any]
 @compiled
 def _best(people: Array, scores: Array, points: Array, image: Array, rule: Any) -> Any:
     """The people who are answers, best first, and the image of each; all images together."""
-    (least, lowest, limit, images), count = rule, 0
+    (least, score, limit, images), count = rule, 0
+    lowest = np.float32(score)
     who, owner = np.empty(scores.size, np.int64), np.empty(scores.size, np.int64)
     for person in falling(scores):
         parts, last = 0, -1
@@ -170,13 +171,16 @@ def greedy_poses(
 
 def _numbers(rule: PoseRule) -> tuple[Any, ...]:
     """The rule as a kernel's numbers."""
-    return rule.least_parts, np.float32(rule.score), rule.limit
+    return rule.least_parts, float(rule.score), rule.limit
 
 
 def _told(found: tuple[Array, ...]) -> Poses:
-    """The answers of each image."""
-    answers, starts = Poses(), found[0].tolist()
-    for begin, end in pairwise(starts):
-        around, value, strongest, marks = (from_numpy(one[begin:end]) for one in found[1:])
-        answers.append((around, value, strongest, marks))
+    """The answers of each image; those of a single one are the arrays as they are."""
+    starts, around, value, strongest, marks = found
+    if starts.size == 2:
+        return [(from_numpy(around), from_numpy(value), from_numpy(strongest), from_numpy(marks))]
+    answers = Poses()
+    for begin, end in pairwise(starts.tolist()):
+        boxes, scores, rows, points = (from_numpy(column[begin:end]) for column in found[1:])
+        answers.append((boxes, scores, rows, points))
     return answers
