@@ -18,6 +18,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import torch
+from contributed import require
 from skimage import data
 from skimage.feature import hog as peer
 from turns import turns
@@ -112,8 +113,7 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    if not hasattr(cv2, "HOGDescriptor"):
-        parser.exit(2, "this OpenCV has no HOGDescriptor: install opencv-contrib-python\n")
+    require(parser, "HOGDescriptor")
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     print(f"threads: {options.threads} for OpenCV and for ours; scikit-image has one")

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from contributed import require
 
 from sightline import images, load, pipeline
 from sightline.boxes import clip
@@ -88,8 +89,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("model", nargs="?", help="a run that was trained on people alone")
     options = parser.parse_args()
-    if not hasattr(cv2, "HOGDescriptor"):
-        parser.exit(2, "this OpenCV has no HOGDescriptor: install opencv-contrib-python\n")
+    require(parser, "HOGDescriptor")
     dataset = people(options.data)
     rows = {
         "OpenCV, as it comes": opencv((1.0, 1.0), 0.0, 2),

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from contributed import require
 from numpy import ndarray
 
 from sightline.data import default_split, open_dataset
@@ -124,8 +125,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=1)
     asked = parser.parse_args()
-    if not hasattr(cv2, "ximgproc"):
-        parser.exit(2, "this OpenCV has no ximgproc: install opencv-contrib-python\n")
+    require(parser, "ximgproc")
     torch.set_num_threads(asked.threads)
     cv2.setNumThreads(asked.threads)
     for mode in asked.modes:

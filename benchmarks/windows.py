@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from turns import clock
+from turns import clock, turns
 
 from sightline import catalogue
 from sightline.memory import keep_freed_memory
@@ -64,10 +64,9 @@ def dense(model: Any, batch: Batch) -> Scored:
 def seconds(call: Callable[[], Any], clock: Callable[[], float], rounds: int) -> tuple[float, Any]:
     """The median time of a call, and its last answer."""
     times, answer = [], None
-    for _ in range(rounds):
-        start = clock()
-        answer = call()
-        times.append(clock() - start)
+    for _, took, last in turns({"": call}, rounds, clock, warm=0):
+        times.append(took)
+        answer = last
     return sorted(times)[len(times) // 2], answer
 
 

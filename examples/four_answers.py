@@ -94,7 +94,7 @@ def draw(trace: Trace, pixels: Tensor, asked: argparse.Namespace) -> None:
     ):
         text = f"{name} {score:.2f}"
         room = width - LETTER * len(text) * width
-        place = (max(0.0, min(max(0.0, x) + 4, room)), max(0.0, y) + LINE)
+        place = (max(4.0, min(x + 4, room)), max(0.0, y) + LINE)
         while any(abs(place[0] - a) < 6 * LINE and abs(place[1] - b) < LINE for a, b in told):
             place = (place[0], place[1] + LINE)  # no label hides another
         told.append(place)

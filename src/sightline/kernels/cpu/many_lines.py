@@ -153,21 +153,11 @@ def refuse(field: Any, limit: Any, lines: Any, count: int) -> int:
 @compiled
 def gather(lines: Any, count: int) -> None:
     """Make the lines that are left the first ones."""
-    (ends, _, _, _, rows, _, left) = lines
+    ends, _, _, _, rows, _, left = lines
     for i in range(count):
         j = left[i]
-        ends[0, i], ends[1, i], ends[2, i], ends[3, i] = (
-            ends[0, j],
-            ends[1, j],
-            ends[2, j],
-            ends[3, j],
-        )
-        rows[0, i], rows[1, i], rows[2, i], rows[3, i] = (
-            rows[0, j],
-            rows[1, j],
-            rows[2, j],
-            rows[3, j],
-        )
+        for k in range(4):
+            ends[k, i], rows[k, i] = ends[k, j], rows[k, j]
 
 
 @compiled
