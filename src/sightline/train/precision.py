@@ -1,8 +1,11 @@
 """In which numbers a run computes."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sightline.train.recipes import Recipe
 
@@ -25,3 +28,30 @@ def computing(recipe: Recipe, device: torch.device) -> AbstractContextManager[ob
     if not in_bf16(recipe, device):
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def widen_narrow_maps(detector: nn.Module) -> None:
+    """Let convolutions whose stride is longer than their map is wide learn from that map.
+
+    oneDNN leaves some of such a kernel's gradient unwritten in bfloat16: those columns of it that
+    only meet the padding (seen in torch 2.11 to 2.13, with AVX-512; P7 of a picture of 64 pixels is
+    such a map). A map that is filled with zeros to the length of the stride gives the same answer.
+    """
+    for module in detector.modules():
+        if isinstance(module, nn.Conv2d) and _may_be_narrow(module):
+            module.register_forward_pre_hook(_widened)
+
+
+def _may_be_narrow(module: nn.Conv2d) -> bool:
+    """Padded on both sides by half its kernel at most, so that zeros do not become new answers."""
+    (_, kernel), (_, stride), (_, dilation) = module.kernel_size, module.stride, module.dilation
+    if isinstance(module.padding, str) or module.padding_mode != "zeros":
+        return False
+    return stride > 1 and 0 < 2 * module.padding[1] <= dilation * (kernel - 1)
+
+
+def _widened(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    (maps,), stride = inputs, module.stride
+    assert isinstance(stride, tuple)
+    missing = stride[1] - maps.shape[-1]
+    return F.pad(maps, (0, missing)) if missing > 0 else None

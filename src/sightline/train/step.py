@@ -14,7 +14,7 @@ from sightline.fitting import device_of
 from sightline.train import optimizers
 from sightline.train.ema import Average
 from sightline.train.guard import Statistics, not_finite
-from sightline.train.precision import computing
+from sightline.train.precision import computing, in_bf16, widen_narrow_maps
 from sightline.train.recipes import Recipe
 from sightline.types import Batch, Frame, Targets
 
@@ -38,6 +38,8 @@ class Stepper:
         self._foreach = True if self.device.type in ("cpu", "cuda") else None
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)
+        if in_bf16(recipe, self.device):
+            widen_narrow_maps(detector)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.first: float | None = None
         self.layers: tuple[str, ...] = ()
