@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from turns import Clock, clock, medians
+from turns import Clock, as_the_command_line, clock, medians
 
 from sightline.memory import keep_freed_memory
 from sightline.ops.roi_align import roi_align
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--cpu-time", action="store_true")
     asked = parser.parse_args()
+    as_the_command_line()
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
     timing = asked.rounds, clock(asked.cpu_time)

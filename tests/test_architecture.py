@@ -14,7 +14,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [path.relative_to(SOURCE).as_posix() for path in FILES]
 
 FLOORS: list[set[str]] = [
-    {"errors", "progress", "files", "memory", "processes", "devices"},
+    {"errors", "progress", "files", "memory", "processes", "devices", "waiting"},
     {"types", "skeletons"},
     {"ops", "kernels"},
     {"boxes", "images", "preparation", "anchors", "matching", "suppress", "reasons", "pipeline"}

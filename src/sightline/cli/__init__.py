@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import sightline
-from sightline import processes, progress
+from sightline import processes, progress, waiting
 from sightline.cli import (
     anchors,
     check,
@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.showwarning = _show_warning if not debug else show
     progress.allow_notices()
     try:
-        status = _run(given, debug)
+        with waiting.brief():
+            status = _run(given, debug)
     finally:  # a program that calls `main` gets its own ways back
         signal.signal(signal.SIGTERM, handler)
         warnings.showwarning = show
