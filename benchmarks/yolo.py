@@ -208,13 +208,15 @@ def multiplies_bf16() -> bool:
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Each side's measurements, round by round, by its name."""
+    from sightline import waiting
+
     peers = dict(pair.split("=", 1) for pair in options.peer) or {"opencv": sys.executable}
     commands = [(sys.executable, "fp32"), *((python, "opencv") for python in peers.values())]
     if multiplies_bf16():
         commands.append((sys.executable, "bf16"))
     words = [str(folder), str(options.threads), "cpu" if options.cpu_time else "wall"]
     # a thread that waits must not look like one that works
-    calm = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+    calm = {**waiting.BRIEF, **os.environ, "KMP_BLOCKTIME": "0"}
     sides = []
     for python, side in commands:
         command = [python, __file__, "--serve", side, *words]
