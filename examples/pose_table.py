@@ -10,8 +10,8 @@ Four ways to everybody's pose, judged alike, and the time of each against the nu
     OpenPose + refinement       OpenPose's people posed anew by the pose machine
 
 A model that is not given (--cpm, --ssd, --openpose: a run, a checkpoint or a name of the catalogue)
-is trained for --minutes in OUT first, or gone on with there. OpenPose is the embedded one, where
-there is one. Times are CPU milliseconds on one thread, the ways in turn on every image.
+is the embedded one, where there is one; else it is trained for --minutes in OUT first, or gone on
+with there. Times are CPU milliseconds on one thread, the ways in turn on every image.
 """
 
 import argparse
@@ -111,8 +111,8 @@ def models(given: argparse.Namespace, learn: Dataset) -> dict[str, str]:
     names = {}
     for name, recipe in missing.items():
         chosen = getattr(given, name)
-        if chosen is None and name == "openpose" and embedded("openpose_mobilenet_v2"):
-            chosen = "openpose"
+        if chosen is None and embedded(recipe.model):
+            chosen = name
         if chosen is None:
             budget = {"epochs": None, "steps": None, "minutes": given.minutes, "threads": 1}
             chosen = str(trained(Variant(name, replace(recipe, **budget)), learn, given.out, say))

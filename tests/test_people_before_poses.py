@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from skimage import data
 
+import sightline
 from sightline import catalogue, checkpoint
 from sightline.detectors.retinanet import RetinaNet
 from sightline.detectors.top_down import TopDown
 from sightline.errors import UsageError
-from sightline.predict import load
+from sightline.predict import embedded, load
 from sightline.skeletons import skeleton
 
 STAR = skeleton(("left_arm", "right_arm", "top"), ())
@@ -47,3 +49,18 @@ def test_only_top_down_models_have_one_before_them() -> None:
     with pytest.raises(UsageError, match="finds its objects itself") as caught:
         load("retinanet", people="retinanet")
     assert caught.value.code == "usage.people"
+
+
+@pytest.mark.parametrize("people", [None, "openpose"])
+def test_the_weights_of_the_package(people: str | None) -> None:
+    """They know a face: her left eye is on our right, above the nose, where a person was found."""
+    if embedded("cpm_mobilenet_v2") is None:
+        pytest.skip("this source tree has no trained weights yet")
+    model = sightline.load("cpm", people=people)
+    found = model(data.astronaut())
+    assert found.names[0] == "person" and found.keypoints is not None
+    points = dict(zip(model.manifest["skeleton"]["points"], found.keypoints[0], strict=True))
+    (left, high, _), (right, _, _) = points["left_eye"], points["right_eye"]
+    nose = points["nose"]
+    assert right < nose[0] < left and high < nose[1]
+    assert abs(nose[0] - 225) < 15 and abs(nose[1] - 122) < 15

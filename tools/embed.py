@@ -5,7 +5,8 @@
 
 All runs are evaluated on the `val` split; the best is embedded, or with `--average` the mean of
 their weights (runs from one start lie in one valley: Wortsman 2022, arXiv:2203.05482). The card
-tells of all.
+tells of all. A top-down machine is judged behind the detector that `sightline.load` puts before it,
+and behind others in rows of their own.
 """
 
 import argparse
@@ -22,9 +23,10 @@ from sightline import catalogue, checkpoint
 from sightline.data import open_dataset
 from sightline.data.more_labels import with_more
 from sightline.data.records import Dataset
+from sightline.detectors.top_down import TopDown
 from sightline.evaluate import evaluate, predict
 from sightline.memory import keep_freed_memory
-from sightline.predict import assemble
+from sightline.predict import PEOPLE, assemble, load
 from sightline.train.recipes import RECIPES
 
 HOME = Path(__file__).resolve().parents[1] / "src" / "sightline" / "weights"
@@ -36,14 +38,26 @@ MASKS = ("segm_AP", "segm_AP50")
 POSES = tuple(f"keypoints_{key}" for key in ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR"))
 """Shown alone where a model finds nothing but poses."""
 
+TOP_DOWN = ("cpm_mobilenet_v2",)
+OTHERS = ("openpose", "truth")
+"""Before a top-down machine: people whose poses are refined, and the labelled boxes."""
+
 CARDS = Path(__file__).resolve().parent / "cards"
 """The text of each model's card, with places for its figures."""
 
 
-def figures(stored: checkpoint.Checkpoint, val: Dataset, dtype: Any = "fp32") -> dict[str, Any]:
-    """COCO's figures of a checkpoint on `val`, with those of people and of frequent classes."""
+def figures(
+    stored: checkpoint.Checkpoint, val: Dataset, dtype: Any = "fp32", people: str = PEOPLE
+) -> dict[str, Any]:
+    """COCO's figures of a checkpoint on `val`, with those of people and of frequent classes.
+
+    `people` goes before a top-down machine: a model, or "truth" for the labelled boxes.
+    """
     model = assemble(stored, score=None, dtype=dtype)
-    report = evaluate(val, predict(model.detector, val)).to_json()
+    labelled = people == "truth"
+    if isinstance(model.detector, TopDown) and not labelled:
+        model.detector.follow(load(people, score=None, dtype=dtype).detector)
+    report = evaluate(val, predict(model.detector, val, labelled=labelled)).to_json()
     if catalogue.learns_poses(model.name):
         return {key: report[key] for key in POSES}
     labels = np.concatenate([e.objects.labels for e in val])
@@ -151,6 +165,10 @@ def main() -> None:
     lines.append(row(f"**embedded: {what}**", shown))
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():  # elsewhere it takes an hour
         lines.append(row("the same in bfloat16 (`--bf16`)", figures(chosen, val, "bf16")))
+    if chosen.manifest["model"] in TOP_DOWN:
+        lines += [
+            row(f"with `--people {who}`", figures(chosen, val, "fp32", who)) for who in OTHERS
+        ]
     manifest = dict(chosen.manifest)
     name = manifest["model"]
     training = {**manifest["training"], "recipe": recipes[best], "seeds": found}
