@@ -8,16 +8,16 @@ lose nothing. The command line says so for its own process; a library call never
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 BRIEF = {"GOMP_SPINCOUNT": "10000"}
 """What the environment must hold before torch is loaded."""
 
 
-def chosen(environment: Mapping[str, str] = os.environ) -> bool:
+def chosen() -> bool:
     """Whether somebody said already how long threads wait."""
-    return "GOMP_SPINCOUNT" in environment or "OMP_WAIT_POLICY" in environment
+    return "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
 
 
 @contextmanager

@@ -34,8 +34,8 @@ def widen_narrow_maps(detector: nn.Module) -> None:
     """Let convolutions whose stride is longer than their map is wide learn from that map.
 
     oneDNN leaves some of such a kernel's gradient unwritten in bfloat16: those columns of it that
-    only meet the padding (seen in torch 2.11 to 2.13, with AVX-512; P7 of a picture of 64 pixels is
-    such a map). A map that is filled with zeros to the length of the stride gives the same answer.
+    only meet the padding (seen in torch 2.13 with AVX-512; P7 of a picture of 64 pixels is such a
+    map). A map that is filled with zeros to the length of the stride gives the same answer.
     """
     for module in detector.modules():
         if isinstance(module, nn.Conv2d) and _may_be_narrow(module):

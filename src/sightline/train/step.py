@@ -38,7 +38,7 @@ class Stepper:
         self._foreach = True if self.device.type in ("cpu", "cuda") else None
         self.optimizer = optimizers.build(detector, recipe)
         self.average = Average(detector, recipe.ema)
-        if in_bf16(recipe, self.device):
+        if self.device.type == "cpu" and in_bf16(recipe, self.device):
             widen_narrow_maps(detector)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.first: float | None = None
