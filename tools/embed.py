@@ -38,7 +38,6 @@ MASKS = ("segm_AP", "segm_AP50")
 POSES = tuple(f"keypoints_{key}" for key in ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR"))
 """Shown alone where a model finds nothing but poses."""
 
-TOP_DOWN = ("cpm_mobilenet_v2",)
 OTHERS = ("openpose", "truth")
 """Before a top-down machine: people whose poses are refined, and the labelled boxes."""
 
@@ -165,7 +164,7 @@ def main() -> None:
     lines.append(row(f"**embedded: {what}**", shown))
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():  # elsewhere it takes an hour
         lines.append(row("the same in bfloat16 (`--bf16`)", figures(chosen, val, "bf16")))
-    if chosen.manifest["model"] in TOP_DOWN:
+    if isinstance(assemble(chosen, score=None).detector, TopDown):
         lines += [
             row(f"with `--people {who}`", figures(chosen, val, "fp32", who)) for who in OTHERS
         ]
